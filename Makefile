@@ -1,0 +1,73 @@
+# smstrackd. `make help` lists what there is to make.
+.DEFAULT_GOAL := all
+SHELL := /bin/bash
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC ?= cc
+PYTHON ?= /usr/bin/python3
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),/debug)$(if $(UCONTEXT),/ucontext)
+comma := ,
+
+# ---- dependencies, each with the Debian package that brings it ----
+DEPS := rdkafka:librdkafka-dev libevent:libevent-dev libevent_pthreads:libevent-dev libevent_openssl:libevent-dev \
+	hiredis:libhiredis-dev jansson:libjansson-dev openssl:libssl-dev
+define need
+$(if $(shell pkg-config --exists $(firstword $(subst :, ,$(1))) 2>/dev/null && echo y),,$(warning missing library: \
+	$(firstword $(subst :, ,$(1))) (Debian: apt-get install $(lastword $(subst :, ,$(1))))) missing)
+endef
+NODEPS := help deps clean format demo check lint proof bench
+ifneq ($(filter-out $(NODEPS),$(or $(MAKECMDGOALS),all)),)
+ifneq ($(strip $(foreach d,$(DEPS),$(call need,$(d)))),)
+$(error install what is missing, or run `etc/deps.sh build`)
+endif
+endif
+LIBS := rdkafka libevent_core libevent_extra libevent_pthreads libevent_openssl hiredis jansson openssl
+PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+SYSTEMD := $(shell pkg-config --exists libsystemd 2>/dev/null && echo y)
+ifeq ($(SYSTEMD),y)
+PKG_CFLAGS += -DHAVE_SYSTEMD $(shell pkg-config --cflags libsystemd)
+PKG_LIBS += $(shell pkg-config --libs libsystemd)
+endif
+
+# ---- flags ----
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wvla -Werror
+ifdef DEBUG
+OPT := -O0 -g3
+else ifdef SAN
+OPT := -O1 -g
+else
+OPT := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
+LDHARD := -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+endif
+ifdef SAN
+SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all
+endif
+ifdef UCONTEXT
+OPT += -DCO_UCONTEXT
+endif
+CPPFLAGS_ALL := -I. -I$(B)/gen -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(PKG_CFLAGS) $(CPPFLAGS)
+CFLAGS_ALL := -std=gnu11 $(OPT) $(WARN) -fno-omit-frame-pointer -fno-strict-aliasing -fPIE $(SANFLAGS) -MMD -MP $(CFLAGS)
+LDFLAGS_ALL := -pie $(LDHARD) $(SANFLAGS) $(LDFLAGS)
+LDLIBS_ALL := $(PKG_LIBS) -pthread -lm
+
+# ---- the parts: every .c of a folder belongs to it ----
+src = $(wildcard $(addsuffix /*.c,$(1)) $(addsuffix /*.S,$(1)))
+obj = $(patsubst %,$(B)/%.o,$(basename $(1)))
+BASE_SRC := $(call src,daemon/base)
+CORO_SRC := $(call src,dispatch/coro)
+LIB_SRC := $(BASE_SRC) $(CORO_SRC) $(call src,metrics dispatch consumer)
+DAEMON_SRC := $(filter-out daemon/main.c,$(call src,daemon daemon/admin))
+CTL_SRC := $(call src,daemon/ctl)
+LIB := $(B)/libsmstrack.a
+all: $(B)/smstrackd $(B)/smstrack
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+$(B)/%.o: %.S Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -c -o $@ $<

@@ -1,0 +1,31 @@
+/*
+ * clock.h: the only source of time. The simulation links its own clock.c in this one's place.
+ * Durations and deadlines are monotonic microseconds (`_us`); stamps are wall-clock milliseconds (`_ms`).
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* A deadline that never comes. */
+#define CLOCK_NEVER INT64_MAX
+
+/* Reads the clocks now and stores them for clock_mono_us() and clock_wall_ms() of this thread; a loop does so once a turn. */
+void clock_update(void);
+
+/* CLOCK_MONOTONIC as this thread last read it (clock_update); reads it where it never was. */
+int64_t clock_mono_us(void);
+
+/* Milliseconds since 1970 as this thread last read them; a step of the system's clock shows here. */
+int64_t clock_wall_ms(void);
+
+/* CLOCK_MONOTONIC, read anew: for measuring within a turn. */
+int64_t clock_mono_exact_us(void);
+
+/* CLOCK_BOOTTIME in ms, read anew; it runs on while the machine sleeps, so leases are held against it. */
+int64_t clock_boot_ms(void);
+
+/* CPU time of the calling thread, us. */
+int64_t clock_thread_cpu_us(void);
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * coro.h: asyncio's tasks and futures in C. Who knows asyncio needs no manual, who knows only C needs only this header.
+ *
+ * A loop belongs to one thread; everything below is called on that thread, co_post() and co_offload()'s bodies apart. A task is a
+ * future that a body of its own completes; a body is plain C that runs on a stack of its own and suspends in the calls marked
+ * [suspends]. Every suspending call returns -ECANCELED when a cancel is delivered there: clean up, and return it on.
+ *
+ * Codes: >= 0 is a result, a negative errno an error; a body that returns -ECANCELED ends its task as cancelled.
+ * Time: absolute monotonic microseconds (clock_mono_us()), CLOCK_NEVER for none.
+ * References: co_*_new() hands one to the caller, who drops it with co_unref(); calls that take a future don't keep the caller's
+ * reference unless they say so. A task that is not done is kept alive by its loop.
+ */
+#ifndef CORO_H
+#define CORO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/base/check.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/list.h"
+
+struct event_base;
+struct co_loop;
+struct co_future;               /* asyncio.Future; a task is one too (asyncio.Task) */
+
+typedef int(co_body_fn)(void *arg);
+typedef void(co_call_fn)(void *arg);
+typedef void(co_done_fn)(struct co_future *f, void *arg);
+
+/* ---- the loop ---- */
+
+/* A loop of the calling thread, its libevent base inside. NULL: out of memory. */
+struct co_loop *co_loop_new(void);
+/* Ends the loop; tasks that are not done are reported on stderr by name and abandoned, not unwound. */
+void co_loop_free(struct co_loop *loop);
+/* Runs until the body has returned, as a task called `name`; its result or error. asyncio.run. */
+int co_run(struct co_loop *loop, co_body_fn *body, void *arg, const char *name);
+/* Runs until co_loop_stop(), which the current turn still completes. */
+void co_loop_run(struct co_loop *loop);
+void co_loop_stop(struct co_loop *loop);
+struct co_loop *co_loop_current(void);
+struct event_base *co_loop_base(struct co_loop *loop);
+
+/* A call for the next turn of this thread's loop (call_soon); embedded in its owner. Scheduling a scheduled one does nothing. */
+struct co_call {
+	struct list node;
+	co_call_fn *fn;
+	void *arg;
+};
+void co_call_init(struct co_call *call, co_call_fn *fn, void *arg);
+void co_call_soon(struct co_call *call);
+void co_call_cancel(struct co_call *call);
+
+/* A timer (call_at); embedded in its owner. Starting a started one moves it. O(log n), stopping too. */
+struct co_timer {
+	int64_t at_us;
+	uint64_t seq;
+	size_t slot;            /* its place in the heap + 1; 0: not started */
+	co_call_fn *fn;
+	void *arg;
+};
+void co_timer_init(struct co_timer *timer, co_call_fn *fn, void *arg);
+int co_timer_start(struct co_timer *timer, int64_t at_us) MUST_CHECK;   /* -ENOMEM */
+void co_timer_stop(struct co_timer *timer);
+static inline bool co_timer_started(const struct co_timer *timer)
+{
+	return timer->slot != 0;
+}
+
+/* Runs at the end of every turn, after the last ready task, before the loop sleeps: where a turn's writes are flushed. What it
+ * makes ready runs in the next turn. Embedded; called in the order of adding. */
+struct co_turn_hook {
+	struct list node;
+	co_call_fn *fn;
+	void *arg;
+};
+void co_turn_hook_add(struct co_turn_hook *hook, co_call_fn *fn, void *arg);
+void co_turn_hook_remove(struct co_turn_hook *hook);
+
+/* call_soon_threadsafe: from any thread; `fn(arg)` runs on the loop's thread, in order per sender. -ENOMEM, -ESHUTDOWN. */
+int co_post(struct co_loop *loop, co_call_fn *fn, void *arg) MUST_CHECK;
+
+/* ---- futures ---- */
+
+enum co_state { CO_PENDING = 1, CO_DONE, CO_FAILED, CO_CANCELLED };
+
+struct co_future *co_future_new(void) MUST_CHECK;
+struct co_future *co_ref(struct co_future *f);
+void co_unref(struct co_future *f);             /* takes NULL */
+/* Complete it; a future that is done already is a bug (asyncio: InvalidStateError). Not for tasks. */
+void co_set_result(struct co_future *f, int result);
+void co_set_value(struct co_future *f, void *value);    /* result 0 and a pointer, owned by who agreed on it */
+void co_set_error(struct co_future *f, int err);        /* a negative errno other than -ECANCELED */
+enum co_state co_state(const struct co_future *f);
+static inline bool co_done(const struct co_future *f)
+{
+	return co_state(f) != CO_PENDING;
+}
+/* The result or error of a done future, -ECANCELED of a cancelled one; counts as retrieved. */
+int co_result(struct co_future *f);
+void *co_value(struct co_future *f);
+/* Asks for cancellation: false if done already. A future is cancelled at once; a task gets it where it awaits, or before its body
+ * ever runs; see runtime's table. */
+bool co_cancel(struct co_future *f);
+/* Done-callbacks run from the loop, never inline, in the order of adding; removal is O(1). The node is the caller's until it ran. */
+struct co_done_node {
+	struct list node;
+	struct co_future *f;
+	co_done_fn *fn;
+	void *arg;
+};
+void co_done_add(struct co_future *f, struct co_done_node *n, co_done_fn *fn, void *arg);
+void co_done_remove(struct co_done_node *n);
+
+/* ---- tasks ---- */
+
+/* Schedules body(arg) for a later turn. The name is formatted at once and cut at 47 bytes. NULL: out of memory. */
+struct co_future *co_task_new(co_body_fn *body, void *arg, const char *name_fmt, ...)
+	__attribute__((format(printf, 3, 4))) MUST_CHECK;
+/* The same with a name that outlives the task and is not copied: for paths where formatting would cost. */
+struct co_future *co_task_new_static(co_body_fn *body, void *arg, const char *name) MUST_CHECK;
+struct co_future *co_task_current(void);                /* NULL outside a task */
+const char *co_task_name(const struct co_future *task);
+bool co_task_uncancel(struct co_future *task);          /* takes one request back; true: none is left */
+unsigned co_task_cancelling(const struct co_future *task);
+size_t co_task_count(const struct co_loop *loop);
+/* Calls visit for every task of this thread's loop: name, state ("ready", "running", "waiting"), age. */
+struct co_task_info {
+	const char *name, *state, *awaits;
+	int64_t age_us;
+};
+typedef void(co_task_visit_fn)(const struct co_task_info *info, void *arg);
+void co_task_each(struct co_loop *loop, co_task_visit_fn *visit, void *arg);
+/* Writes a line per task, with its stack where it can be walked. */
+void co_task_dump(struct co_loop *loop, FILE *out);
+
+/* ---- waiting ---- */
+
+/* [suspends] Its result or error; of a done future at once, without a yield. */
+int co_await(struct co_future *f);
+/* [suspends] Until the deadline; a deadline that is past yields exactly once (asyncio.sleep(0)). 0 or -ECANCELED. */
+int co_sleep_until(int64_t deadline_us);
+int co_sleep_ms(int64_t ms);
+int co_yield(void);
+
+enum co_wait_mode { CO_ALL_COMPLETED = 1, CO_FIRST_COMPLETED, CO_FIRST_EXCEPTION };
+/* [suspends] asyncio.wait: never raises a member's error, never cancels one. How many are done then, or -EINVAL (n is 0),
+ * -ECANCELED (members untouched), -ENOMEM. A timeout is no error: fewer are done. */
+int co_wait(struct co_future *const *fs, size_t n, enum co_wait_mode mode, int64_t deadline_us);
+/* asyncio.gather: a future whose value is the caller's `results` (n ints, may be NULL), filled in argument order. */
+struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_exceptions, int *results) MUST_CHECK;
+/* asyncio.shield: a new reference to await in its place; of a done inner the inner itself. NULL: out of memory. */
+struct co_future *co_shield(struct co_future *inner) MUST_CHECK;
+/* [suspends] asyncio.wait_for: on timeout cancels, waits for the end, -ETIMEDOUT; a stubborn inner's own result wins. */
+int co_wait_for(struct co_future *f, int64_t deadline_us);
+
+/* asyncio.timeout: a scope. co_timeout_leave turns -ECANCELED into -ETIMEDOUT if this scope cancelled and no one else did. */
+struct co_timeout {
+	struct co_timer timer;
+	struct co_future *task;
+	unsigned cancelling;
+	bool expired;
+};
+int co_timeout_enter(struct co_timeout *t, int64_t deadline_us) MUST_CHECK;     /* -ENOMEM: don't leave it then */
+int co_timeout_reschedule(struct co_timeout *t, int64_t deadline_us) MUST_CHECK;
+int co_timeout_leave(struct co_timeout *t, int rc);
+
+/* A set of futures that hands them out in completion order: FIRST_COMPLETED in a loop, O(1) a completion. */
+struct co_waitset;
+struct co_waitset *co_waitset_new(void) MUST_CHECK;
+void co_waitset_free(struct co_waitset *ws);            /* members are let go, not cancelled */
+/* Takes over the caller's reference (also on error). `tag` comes back with the future. -ENOMEM. */
+int co_waitset_add(struct co_waitset *ws, struct co_future *f, void *tag) MUST_CHECK;
+/* [suspends] while none is done. The reference goes to the caller. NULL once closed and empty, or when cancelled. */
+struct co_future *co_waitset_next(struct co_waitset *ws, void **ret_tag);
+void co_waitset_close(struct co_waitset *ws);
+size_t co_waitset_size(const struct co_waitset *ws);    /* members, the done that were not taken included */
+
+/* ---- synchronisation ---- */
+
+/* asyncio.Semaphore, FIFO. acquire [suspends]: 0, -ECANCELED, -ETIMEDOUT. */
+struct co_semaphore {
+	struct list waiters;
+	size_t value;
+};
+void co_semaphore_init(struct co_semaphore *s, size_t value);
+int co_semaphore_acquire(struct co_semaphore *s, int64_t deadline_us);
+bool co_semaphore_try(struct co_semaphore *s);
+void co_semaphore_release(struct co_semaphore *s);
+
+/* asyncio.Event. wait [suspends]: 0, -ECANCELED, -ETIMEDOUT. */
+struct co_event {
+	struct list waiters;
+	bool set;
+};
+void co_event_init(struct co_event *e);
+void co_event_set(struct co_event *e);
+void co_event_clear(struct co_event *e);
+int co_event_wait(struct co_event *e, int64_t deadline_us);
+
+/* asyncio.Queue of pointers; maxsize 0: no bound. put and get [suspend]. */
+struct co_queue;
+struct co_queue *co_queue_new(size_t maxsize) MUST_CHECK;
+void co_queue_free(struct co_queue *q);
+int co_queue_put(struct co_queue *q, void *item, int64_t deadline_us);
+int co_queue_get(struct co_queue *q, void **ret_item, int64_t deadline_us);
+int co_queue_try_put(struct co_queue *q, void *item);   /* -EAGAIN: full */
+int co_queue_try_get(struct co_queue *q, void **ret_item);
+size_t co_queue_size(const struct co_queue *q);
+
+/* ---- the rest of the world ---- */
+
+/* [suspends] run_in_thread: body(arg) on a thread of the bounded offload pool; its code, or -ECANCELED / -ETIMEDOUT, after which
+ * the body still runs to its end: `arg` must outlive it, so `release(arg)` (may be NULL) is called when both sides are through. */
+int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadline_us);
+
+/* [suspends] until fd is ready for EV_READ / EV_WRITE (libevent's flags): what it is ready for, -ECANCELED, -ETIMEDOUT. */
+int co_fd_wait(int fd, short what, int64_t deadline_us);
+
+#endif
