@@ -48,13 +48,16 @@ struct gateway_counters {
 
 struct gateway;
 
+typedef bool(gateway_may_write_fn)(void *arg);
+
 struct gateway_ops {
 	/* [suspends] Sends one part and returns when its outcome is known, or can't be. Always fills *ret_outcome. After the
 	 * first byte is written a cancel of the calling task no longer stops it (it is delivered when this returns): what is
 	 * written runs to `deadline_us`, and past that it is UNCERTAIN. No byte is written after `deadline_us`.
-	 * `on_write(arg)` is called in the turn of the first byte, before it is written; may be NULL. */
-	void (*send)(struct gateway *gw, const struct gateway_part *part, int64_t deadline_us, void (*on_write)(void *arg), void *arg,
-		     struct gateway_outcome *ret_outcome);
+	 * `may_write(arg)` is asked in the turn of the first byte, before it is written: false (the lease is over, the message
+	 * has expired) makes it UNSENT. */
+	void (*send)(struct gateway *gw, const struct gateway_part *part, int64_t deadline_us, gateway_may_write_fn *may_write,
+		     void *arg, struct gateway_outcome *ret_outcome);
 	void (*counters)(const struct gateway *gw, struct gateway_counters *ret);
 	/* Takes NULL; closes its connections. No send may be under way. */
 	void (*free)(struct gateway *gw);

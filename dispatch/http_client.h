@@ -50,7 +50,7 @@ struct http_request {
 	const char *body;
 	size_t body_len;
 	http_reply_fn *on_reply;
-	void (*on_write)(void *arg);            /* in the turn of the first byte, before it is written; may be NULL */
+	bool (*may_write)(void *arg);           /* asked in the turn of the first byte, before it: false ends it as HTTP_FORBIDDEN */
 	void *arg;                              /* for both */
 };
 
@@ -60,6 +60,7 @@ enum http_failure {
 	HTTP_POOL_TIMEOUT,              /* the deadline passed while it waited for a connection */
 	HTTP_CANCELLED,                 /* before the first byte; later a cancel waits for the end */
 	HTTP_RESET, HTTP_TIMEOUT, HTTP_MALFORMED, HTTP_TOO_LARGE, HTTP_CLOSED,
+	HTTP_FORBIDDEN,                 /* may_write said no: nothing was written */
 	HTTP_NO_MEMORY,
 };
 
