@@ -38,6 +38,11 @@ int64_t clock_mono_exact_us(void)
 	return read_us(CLOCK_MONOTONIC);
 }
 
+int64_t clock_wall_exact_ms(void)
+{
+	return read_us(CLOCK_REALTIME) / 1000;
+}
+
 int64_t clock_boot_ms(void)
 {
 	return read_us(CLOCK_BOOTTIME) / 1000;

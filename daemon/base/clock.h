@@ -22,6 +22,9 @@ int64_t clock_wall_ms(void);
 /* CLOCK_MONOTONIC, read anew: for measuring within a turn. */
 int64_t clock_mono_exact_us(void);
 
+/* CLOCK_REALTIME in ms, read anew: for lines of the log, which also come from threads without a loop. */
+int64_t clock_wall_exact_ms(void);
+
 /* CLOCK_BOOTTIME in ms, read anew; it runs on while the machine sleeps, so leases are held against it. */
 int64_t clock_boot_ms(void);
 
