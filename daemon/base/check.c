@@ -9,8 +9,8 @@ void check_failed(const char *file, int line, const char *expr, const char *fmt,
 	va_list ap;
 
 	fprintf(stderr, "%s:%d: check failed: %s", file, line, expr);
-	if (*fmt) {
-		fputs(": ", stderr);
+	if (fmt[1] != '\0') {            /* CHECK() puts a space in front */
+		fputc(':', stderr);
 		va_start(ap, fmt);
 		vfprintf(stderr, fmt, ap);
 		va_end(ap);

@@ -10,7 +10,7 @@ _Noreturn void check_failed(const char *file, int line, const char *expr, const 
 
 /* CHECK(cond) or CHECK(cond, "what was %d", wrong) */
 #define CHECK(cond, ...) \
-	((cond) ? (void)0 : check_failed(__FILE__, __LINE__, #cond, "" __VA_ARGS__))
+	((cond) ? (void)0 : check_failed(__FILE__, __LINE__, #cond, " " __VA_ARGS__))
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
