@@ -79,4 +79,35 @@ $(B)/smstrackd: $(call obj,daemon/main.c $(DAEMON_SRC)) $(LIB)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(B)/smstrack: $(call obj,$(CTL_SRC)) $(LIB)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
+# ---- tests: each tests/unit/test_X.c is a program of its own ----
+TEST_BINS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c tests/conformance/test_*.c))
+TEST_LIB_OBJ := $(call obj,$(DAEMON_SRC) $(filter-out daemon/ctl/main.c,$(CTL_SRC)))
+$(B)/libtest.a: $(TEST_LIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/tests/%: $(B)/tests/%.o $(B)/libtest.a $(LIB)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
+$(B)/tests/tools/provider_sim: $(call obj,tests/tools/provider_sim_main.c tests/tools/provider_sim.c) $(LIB)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+.SECONDARY:
+tests: $(TEST_BINS)
+
+# ---- what people type ----
+.PHONY: all help tests deps check proof bench demo lint format install uninstall clean unit
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "  SAN=address,undefined | SAN=thread, DEBUG=1, UCONTEXT=1, PREFIX=, DESTDIR= as usual"
+deps: ## install what building and testing needs (Debian 12, 13)
+	etc/deps.sh build
+	etc/deps.sh test
+unit: tests ## build and run the unit tests
+	@for t in $(TEST_BINS); do timeout 120 $$t >$$t.log 2>&1 && echo "ok   $$t" || { echo "FAIL $$t"; tail -20 $$t.log; }; done
+clean: ## remove build/
+	rm -rf build
+format: ## clang-format over the C sources
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -36,6 +36,7 @@ struct dispatch_options {
 };
 
 struct dispatch *dispatch_new(const struct dispatch_options *options, struct store *store, struct route *route) MUST_CHECK;
+/* [suspends] until the tracker has ended, which is when no send is left. Takes NULL. */
 void dispatch_free(struct dispatch *d);
 void dispatch_on_end(struct dispatch *d, dispatch_end_fn *on_end, dispatch_room_fn *on_room, void *arg);
 

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct throttle_pool;
+
+/* Strings live as long as the process. */
 struct provider_options {
 	const char *name;
 	const char *type;               /* "http" */
@@ -28,6 +31,7 @@ struct provider_options {
 	size_t reply_max;
 	unsigned breaker_failures;      /* consecutive failures that open the breaker; 0: no breaker */
 	unsigned breaker_open_ms;       /* how long it stays open before a probe */
+	struct throttle_pool *pool;     /* rate and daily cap, shared by the workers; NULL: this route's own (throttle.h) */
 };
 
 #endif

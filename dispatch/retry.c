@@ -34,8 +34,3 @@ int64_t retry_backoff_us(const struct retry_limits *limits, unsigned failures)
 		ceiling_us = max_us;
 	return (int64_t)random_below(ceiling_us + 1);
 }
-
-bool retry_blames_provider(enum gateway_verdict verdict)
-{
-	return verdict == GATEWAY_TRANSIENT || verdict == GATEWAY_UNCERTAIN;
-}

@@ -2,7 +2,6 @@
 #ifndef DISPATCH_RETRY_H
 #define DISPATCH_RETRY_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "dispatch/gateway.h"
@@ -31,8 +30,5 @@ struct retry_decision retry_decide(const struct retry_limits *limits, enum gatew
 
 /* Exponential backoff with full jitter: uniform in [0, min(max, base * 2^(n-1))] (Brooker, "Exponential Backoff And Jitter", 2015). */
 int64_t retry_backoff_us(const struct retry_limits *limits, unsigned failures);
-
-/* Whether an attempt that ended so says something against the provider (its breaker counts it). */
-bool retry_blames_provider(enum gateway_verdict verdict);
 
 #endif

@@ -58,4 +58,7 @@ typedef void(route_status_fn)(const struct route_status *status, void *arg);
 void route_status(const struct route *r, route_status_fn *visit, void *arg);
 size_t route_waiting(const struct route *r);
 
+/* Whether a number starts with one of the prefixes (space separated, with or without "+"); NULL or empty: it does. */
+bool route_prefix_allows(const char *prefixes, const char *to);
+
 #endif

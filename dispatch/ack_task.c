@@ -1,0 +1,125 @@
+/*
+ * ack_task.c: says in Redis what became of a message, and then that its offset is done. Runs under a shield: neither a cancel of the
+ * send (operator, revoke, drain) nor of the tracker stops it half-way. Bounded in memory (its send holds a slot), not in time: it
+ * tries until its outcome is written or the process ends.
+ */
+#include <errno.h>
+
+#include "daemon/base/log.h"
+#include "dispatch/route.h"
+#include "dispatch/send.h"
+#include "metrics/counters.h"
+
+enum { RETRY_MS = 200 };
+
+/* [suspends] until Redis has it. A full client queue says -EAGAIN while ready: hence the pause. */
+static enum store_answer write_until_done(struct send *s, const struct store_outcome *outcome)
+{
+	struct store *store = s->dispatch->store;
+	enum store_answer answer = 0;
+	int rc;
+
+	while ((rc = store_outcome(store, &s->job->msg, outcome, &answer)) != 0) {
+		counters_add(COUNTER_ACK_RETRIES, 1);
+		if (rc != -EAGAIN)
+			log_error("outcome can't be written, trying again", LOG_INT("errno", -rc), LOG_STR("topic", s->job->msg.topic),
+				  LOG_INT("partition", s->job->msg.partition), LOG_INT("offset", s->job->msg.offset),
+				  LOG_STR("id", s->job->msg.id));
+		if (store_ready(store, NULL))
+			(void)!co_sleep_ms(RETRY_MS);
+		else
+			(void)!store_wait_ready(store, CLOCK_NEVER);
+	}
+	return answer;
+}
+
+static void count_settled(const struct send *s)
+{
+	switch (s->outcome.state) {
+	case STORE_SENT:
+		counters_add(COUNTER_SENT, 1);
+		break;
+	case STORE_REFUSED:
+		counters_add(COUNTER_REFUSED, 1);
+		break;
+	case STORE_FAILED:
+		counters_add(COUNTER_FAILED, 1);
+		break;
+	case STORE_LAPSED:
+		counters_add(COUNTER_LAPSED, 1);
+		break;
+	case STORE_QUEUED:
+	case STORE_SENDING:
+	case STORE_DELIVERED:
+	case STORE_UNDELIVERED:
+	case STORE_EXPIRED:
+	case STORE_REJECTED:
+	case STORE_UNKNOWN:
+	case STORE_CANCELLED:
+	case STORE_HELD:
+		break;
+	}
+}
+
+static enum dispatch_end finish(struct send *s)
+{
+	s->outcome.at_ms = s->at_ms;
+	s->outcome.attempts = s->attempts;
+	switch (s->final) {
+	case SEND_NOTHING:
+		return DISPATCH_ABANDONED;
+	case SEND_SETTLED:
+		return DISPATCH_SETTLED;
+	case SEND_SETTLE:
+		write_until_done(s, &s->outcome);
+		count_settled(s);
+		return DISPATCH_SETTLED;
+	case SEND_RELEASE:
+		s->outcome.step = STORE_RELEASE;
+		write_until_done(s, &s->outcome);
+		return DISPATCH_ABANDONED;
+	case SEND_UNCERTAIN:
+		s->outcome.step = STORE_UNCERTAIN;
+		return write_until_done(s, &s->outcome) == STORE_GO ? DISPATCH_ABANDONED : DISPATCH_SETTLED;
+	}
+	return DISPATCH_ABANDONED;
+}
+
+int ack_task(void *arg)
+{
+	struct send *s = arg;
+
+	dispatch_ended(s, finish(s));
+	return 0;
+}
+
+/* ---- one part of several ---- */
+
+struct part_ack {
+	struct send *send;
+	struct store_outcome outcome;
+};
+
+static int part_ack_task(void *arg)
+{
+	struct part_ack *a = arg;
+
+	write_until_done(a->send, &a->outcome);
+	return 0;
+}
+
+int ack_part(struct send *s, const struct send_part *p)
+{
+	struct part_ack a = { .send = s, .outcome = { .step = STORE_PART, .part = (uint8_t)p->part.part, .attempts = s->attempts,
+			      .at_ms = clock_wall_ms(), .provider = route_options(s->provider)->name, .n_ids = 1 } };
+	struct co_future *ack;
+
+	a.outcome.ids[0].s = p->result.provider_id;
+	a.outcome.ids[0].len = p->result.provider_id_len;
+	ack = co_task_new_static(part_ack_task, &a, "acknowledgement of a part");
+	if (ack == NULL)
+		return 0;               /* the message's own outcome says it again */
+	(void)!co_await_through(ack);
+	co_unref(ack);
+	return 0;
+}
