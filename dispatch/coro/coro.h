@@ -34,9 +34,13 @@ typedef void(co_done_fn)(struct co_future *f, void *arg);
 
 /* A loop of the calling thread, its libevent base inside. NULL: out of memory. */
 struct co_loop *co_loop_new(void);
-/* Ends the loop; tasks that are not done are reported on stderr by name and abandoned, not unwound. */
+/* Ends the loop; tasks that are not done are reported on stderr by name and abandoned: their bodies are not unwound, their stacks and
+ * all futures of the loop are freed, whoever holds a reference. Drop references before. Takes NULL. Outside tasks and callbacks. */
 void co_loop_free(struct co_loop *loop);
-/* Runs until the body has returned, as a task called `name`; its result or error. asyncio.run. */
+/* The same without a word: a crash, for the simulation. */
+void co_loop_abandon(struct co_loop *loop);
+/* Runs until the body has returned, as a task called `name`; its result or error; -ESHUTDOWN if co_loop_stop() came first (the task
+ * stays), -ENOMEM. loop.run_until_complete: other tasks stay as they are and go on when the loop runs again. */
 int co_run(struct co_loop *loop, co_body_fn *body, void *arg, const char *name);
 /* Runs until co_loop_stop(), which the current turn still completes. */
 void co_loop_run(struct co_loop *loop);
@@ -44,9 +48,15 @@ void co_loop_stop(struct co_loop *loop);
 struct co_loop *co_loop_current(void);
 struct event_base *co_loop_base(struct co_loop *loop);
 
+/* What the loop can run; the first member of everything that waits in its ready queue. Not for users. */
+struct co_item {
+	struct list node;
+	unsigned kind;
+};
+
 /* A call for the next turn of this thread's loop (call_soon); embedded in its owner. Scheduling a scheduled one does nothing. */
 struct co_call {
-	struct list node;
+	struct co_item item;
 	co_call_fn *fn;
 	void *arg;
 };
@@ -56,9 +66,10 @@ void co_call_cancel(struct co_call *call);
 
 /* A timer (call_at); embedded in its owner. Starting a started one moves it. O(log n), stopping too. */
 struct co_timer {
+	struct co_item item;
 	int64_t at_us;
 	uint64_t seq;
-	size_t slot;            /* its place in the heap + 1; 0: not started */
+	size_t slot;            /* its place in the heap + 1; 0: not started; SIZE_MAX: due, in the ready queue */
 	co_call_fn *fn;
 	void *arg;
 };
@@ -80,8 +91,21 @@ struct co_turn_hook {
 void co_turn_hook_add(struct co_turn_hook *hook, co_call_fn *fn, void *arg);
 void co_turn_hook_remove(struct co_turn_hook *hook);
 
-/* call_soon_threadsafe: from any thread; `fn(arg)` runs on the loop's thread, in order per sender. -ENOMEM, -ESHUTDOWN. */
+/* call_soon_threadsafe: from any thread; `fn(arg)` runs on the loop's thread, in order per sender. -ENOMEM (also past 2^20 posts not
+ * yet run), -ESHUTDOWN once the loop is ending. The sender must know that the loop is not freed yet. */
 int co_post(struct co_loop *loop, co_call_fn *fn, void *arg) MUST_CHECK;
+
+/* What a loop did; longest_call_us is thread CPU (1 ms coarse) of the longest single callback, task step or poll since last asked. */
+struct co_loop_stats {
+	uint64_t turns_total, switches_total;
+	unsigned tasks;
+	int64_t longest_call_us;
+};
+void co_loop_stats(struct co_loop *loop, struct co_loop_stats *ret_stats);
+
+/* Called once for a failed future whose error nobody looked at when its last reference goes; the default writes a line to stderr. */
+typedef void(co_unretrieved_fn)(const char *name, int err, void *arg);
+void co_loop_on_unretrieved(struct co_loop *loop, co_unretrieved_fn *fn, void *arg);
 
 /* ---- futures ---- */
 
@@ -107,8 +131,8 @@ void *co_value(struct co_future *f);
 bool co_cancel(struct co_future *f);
 /* Done-callbacks run from the loop, never inline, in the order of adding; removal is O(1). The node is the caller's until it ran. */
 struct co_done_node {
-	struct list node;
-	struct co_future *f;
+	struct co_item item;
+	struct co_future *f;    /* NULL: not armed */
 	co_done_fn *fn;
 	void *arg;
 };
@@ -141,6 +165,8 @@ void co_task_dump(struct co_loop *loop, FILE *out);
 
 /* [suspends] Its result or error; of a done future at once, without a yield. */
 int co_await(struct co_future *f);
+/* [suspends] The same to the very end: a cancel meanwhile leaves `f` alone and is delivered where the caller suspends next. */
+int co_await_through(struct co_future *f);
 /* [suspends] Until the deadline; a deadline that is past yields exactly once (asyncio.sleep(0)). 0 or -ECANCELED. */
 int co_sleep_until(int64_t deadline_us);
 int co_sleep_ms(int64_t ms);
@@ -150,7 +176,8 @@ enum co_wait_mode { CO_ALL_COMPLETED = 1, CO_FIRST_COMPLETED, CO_FIRST_EXCEPTION
 /* [suspends] asyncio.wait: never raises a member's error, never cancels one. How many are done then, or -EINVAL (n is 0),
  * -ECANCELED (members untouched), -ENOMEM. A timeout is no error: fewer are done. */
 int co_wait(struct co_future *const *fs, size_t n, enum co_wait_mode mode, int64_t deadline_us);
-/* asyncio.gather: a future whose value is the caller's `results` (n ints, may be NULL), filled in argument order. */
+/* asyncio.gather: a future whose value is the caller's `results` (n ints, may be NULL), filled in argument order when all are done.
+ * NULL: out of memory. */
 struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_exceptions, int *results) MUST_CHECK;
 /* asyncio.shield: a new reference to await in its place; of a done inner the inner itself. NULL: out of memory. */
 struct co_future *co_shield(struct co_future *inner) MUST_CHECK;
@@ -160,6 +187,7 @@ int co_wait_for(struct co_future *f, int64_t deadline_us);
 /* asyncio.timeout: a scope. co_timeout_leave turns -ECANCELED into -ETIMEDOUT if this scope cancelled and no one else did. */
 struct co_timeout {
 	struct co_timer timer;
+	struct co_call soon;    /* in the timer's place for a deadline that is past */
 	struct co_future *task;
 	unsigned cancelling;
 	bool expired;
@@ -172,7 +200,7 @@ int co_timeout_leave(struct co_timeout *t, int rc);
 struct co_waitset;
 struct co_waitset *co_waitset_new(void) MUST_CHECK;
 void co_waitset_free(struct co_waitset *ws);            /* members are let go, not cancelled */
-/* Takes over the caller's reference (also on error). `tag` comes back with the future. -ENOMEM. */
+/* Takes over the caller's reference (also on error). `tag` comes back with the future. -ENOMEM; -ESHUTDOWN: closed. */
 int co_waitset_add(struct co_waitset *ws, struct co_future *f, void *tag) MUST_CHECK;
 /* [suspends] while none is done. The reference goes to the caller. NULL once closed and empty, or when cancelled. */
 struct co_future *co_waitset_next(struct co_waitset *ws, void **ret_tag);
@@ -181,7 +209,7 @@ size_t co_waitset_size(const struct co_waitset *ws);    /* members, the done tha
 
 /* ---- synchronisation ---- */
 
-/* asyncio.Semaphore, FIFO. acquire [suspends]: 0, -ECANCELED, -ETIMEDOUT. */
+/* asyncio.Semaphore, FIFO. acquire [suspends]: 0, -ECANCELED, -ETIMEDOUT; -ENOMEM where a deadline is given. */
 struct co_semaphore {
 	struct list waiters;
 	size_t value;
@@ -191,7 +219,7 @@ int co_semaphore_acquire(struct co_semaphore *s, int64_t deadline_us);
 bool co_semaphore_try(struct co_semaphore *s);
 void co_semaphore_release(struct co_semaphore *s);
 
-/* asyncio.Event. wait [suspends]: 0, -ECANCELED, -ETIMEDOUT. */
+/* asyncio.Event. wait [suspends]: 0, -ECANCELED, -ETIMEDOUT; -ENOMEM where a deadline is given. */
 struct co_event {
 	struct list waiters;
 	bool set;
@@ -201,7 +229,7 @@ void co_event_set(struct co_event *e);
 void co_event_clear(struct co_event *e);
 int co_event_wait(struct co_event *e, int64_t deadline_us);
 
-/* asyncio.Queue of pointers; maxsize 0: no bound. put and get [suspend]. */
+/* asyncio.Queue of pointers; maxsize 0: no bound. put and get [suspend]: 0, -ECANCELED, -ETIMEDOUT, -ENOMEM. */
 struct co_queue;
 struct co_queue *co_queue_new(size_t maxsize) MUST_CHECK;
 void co_queue_free(struct co_queue *q);
@@ -213,8 +241,9 @@ size_t co_queue_size(const struct co_queue *q);
 
 /* ---- the rest of the world ---- */
 
-/* [suspends] run_in_thread: body(arg) on a thread of the bounded offload pool; its code, or -ECANCELED / -ETIMEDOUT, after which
- * the body still runs to its end: `arg` must outlive it, so `release(arg)` (may be NULL) is called when both sides are through. */
+/* [suspends] run_in_thread: body(arg) on a thread of the bounded offload pool; its code, or -ECANCELED / -ETIMEDOUT, after which a
+ * body that had begun still runs to its end (one that had not never does): `arg` must outlive it, so `release(arg)` (may be NULL) is
+ * called exactly once when both sides are through, on failure too. -EAGAIN: the pool's queue is full; -ENOMEM. */
 int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadline_us);
 
 /* [suspends] until fd is ready for EV_READ / EV_WRITE (libevent's flags): what it is ready for, -ECANCELED, -ETIMEDOUT. */
