@@ -23,6 +23,7 @@ struct job {
 	uint16_t to_len, from_len, provider_len, meta_len;
 	uint32_t text_len;
 	struct intake_partition *source;        /* whose offset it is; opaque here */
+	uint64_t ticket;                        /* which of that partition's offsets; the source's own */
 	struct send *send;                      /* dispatch's own state of it, NULL outside */
 };
 
