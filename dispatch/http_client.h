@@ -50,7 +50,10 @@ struct http_request {
 	const char *body;
 	size_t body_len;
 	http_reply_fn *on_reply;
-	bool (*may_write)(void *arg);           /* asked in the turn of the first byte, before it: false ends it as HTTP_FORBIDDEN */
+	/* Asked in the turn of the first byte, before it: false ends it as HTTP_FORBIDDEN. On the task's stack or the loop's, so it
+	 * doesn't suspend. It may fill in the rest of the request: nothing of it is read before, and nothing after it has been
+	 * serialised, which is at once. May be NULL. */
+	bool (*may_write)(void *arg);
 	void *arg;                              /* for both */
 };
 
@@ -61,6 +64,7 @@ enum http_failure {
 	HTTP_CANCELLED,                 /* before the first byte; later a cancel waits for the end */
 	HTTP_RESET, HTTP_TIMEOUT, HTTP_MALFORMED, HTTP_TOO_LARGE, HTTP_CLOSED,
 	HTTP_FORBIDDEN,                 /* may_write said no: nothing was written */
+	HTTP_INVALID,                   /* it holds a byte that would break the framing: nothing was written, nor ever will be */
 	HTTP_NO_MEMORY,
 };
 
@@ -72,7 +76,9 @@ struct http_client *http_client_new(const struct http_client_options *options, c
 void http_client_free(struct http_client *client);
 
 /* [suspends] One request. The request's memory is read until the first byte is written or the call returns, not later.
- * *ret_written says whether any byte of it may have reached the provider. */
+ * *ret_written says whether any byte of it may have reached the provider: exact, not a guess; it may be true with HTTP_NO_MEMORY too.
+ * A cancel before the first byte ends it as HTTP_CANCELLED, and that request is used up (co_task_cancelling() still counts it). One that
+ * comes later waits: the call runs to its reply or deadline, and the caller's next suspending call returns -ECANCELED. */
 enum http_failure http_client_send(struct http_client *client, const struct http_request *request, int64_t deadline_us, bool *ret_written);
 const char *http_failure_name(enum http_failure failure);       /* "connect_refused", ...: a literal */
 
