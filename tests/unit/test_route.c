@@ -1,0 +1,301 @@
+/* Routing and admission; no byte is sent: outcomes are made up. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "dispatch/coro/coro.h"
+#include "dispatch/route.h"
+
+static const struct gateway_outcome accepted = { .verdict = GATEWAY_ACCEPTED }, transient = { .verdict = GATEWAY_TRANSIENT },
+				    throttled = { .verdict = GATEWAY_THROTTLED, .retry_after_ms = 50 };
+
+static struct provider_options provider(const char *name, unsigned weight, unsigned max_inflight)
+{
+	return (struct provider_options){
+		.name = name, .type = "http", .preset = "generic", .url = "http://127.0.0.1:9/send", .weight = weight,
+		.max_inflight = max_inflight, .timeout_ms = 1000, .connect_timeout_ms = 1000, .max_connecting = 4, .idle_ms = 1000,
+		.reply_max = 65536, .breaker_failures = 2, .breaker_open_ms = 30,
+	};
+}
+
+static struct route *make(const struct provider_options *providers, size_t n)
+{
+	char err[256] = "";
+	struct route *r = route_new(providers, n, 0, 1, err, sizeof err);
+
+	if (r == NULL)
+		fail_msg("%s", err);
+	return r;
+}
+
+static struct route_request to(const char *number)
+{
+	return (struct route_request){ .to = number, .parts = 1 };
+}
+
+/* Runs a test body as a task. */
+static void run(co_body_fn *body)
+{
+	struct co_loop *loop = co_loop_new();
+
+	assert_non_null(loop);
+	assert_int_equal(co_run(loop, body, NULL, "test"), 0);
+	co_loop_free(loop);
+}
+
+static int64_t in_ms(int64_t ms)
+{
+	return clock_mono_us() + ms * 1000;
+}
+
+static int body_weights(void *arg)
+{
+	struct provider_options options[] = { provider("a", 3, 10000), provider("b", 1, 10000) };
+	struct route *r = make(options, 2);
+	struct route_request req = to("+491701");
+	struct route_provider *p;
+	const char *why;
+	unsigned n_a = 0;
+
+	(void)arg;
+	for (int i = 0; i < 4000; i++) {
+		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+		n_a += strcmp(route_options(p)->name, "a") == 0;
+		route_done(r, p, &accepted, 1);
+	}
+	assert_in_range(n_a, 2800, 3200);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_shares_by_weight(void **state)
+{
+	(void)state;
+	run(body_weights);
+}
+
+static int body_pinned(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 1), provider("b", 1, 1) };
+	struct route_request req = { .to = "+491701", .parts = 1, .pinned = "b", .pinned_len = 1 };
+	struct route_provider *p;
+	const char *why = NULL;
+	struct route *r;
+
+	(void)arg;
+	options[1].allow_to = "+43 +49";
+	r = make(options, 2);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	assert_string_equal(route_options(p)->name, "b");
+	/* It is full; the other is not, but the job is pinned. */
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &why), -ETIMEDOUT);
+	route_done(r, p, &accepted, 1);
+	req.to = "+1202555";
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), -ENOENT);
+	assert_string_equal(why, "not_allowed");
+	req.pinned = "c";
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), -ENOENT);
+	assert_string_equal(why, "no_such_provider");
+	route_free(r);
+	return 0;
+}
+
+static void test_route_keeps_to_the_pinned_provider(void **state)
+{
+	(void)state;
+	run(body_pinned);
+}
+
+struct asker {
+	struct route *r;
+	struct route_provider *p;
+	int rc, order;
+};
+static int next_order;
+
+static int ask(void *arg)
+{
+	struct asker *a = arg;
+	struct route_request req = to("+491701");
+	const char *why;
+
+	a->rc = route_admit(a->r, &req, CLOCK_NEVER, &a->p, &why);
+	a->order = ++next_order;
+	return 0;
+}
+
+static int body_queue(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 1) };
+	struct route *r = make(options, 1);
+	struct route_request req = to("+491701");
+	struct asker askers[3] = { { .r = r, .rc = 1 }, { .r = r, .rc = 1 }, { .r = r, .rc = 1 } };
+	struct co_future *tasks[3];
+	struct route_provider *p;
+	const char *why;
+
+	(void)arg;
+	next_order = 0;
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	for (int i = 0; i < 3; i++)
+		tasks[i] = co_task_new(ask, &askers[i], "asker %d", i);
+	while (route_waiting(r) < 3)
+		co_yield();
+	co_cancel(tasks[1]);
+	assert_int_equal(co_wait(&tasks[1], 1, CO_ALL_COMPLETED, CLOCK_NEVER), 1);
+	assert_int_equal(askers[1].rc, -ECANCELED);
+	assert_int_equal(route_waiting(r), 2);
+	route_done(r, p, &accepted, 1);
+	assert_int_equal(co_await(tasks[0]), 0);
+	assert_int_equal(askers[0].rc, 0);
+	assert_int_equal(route_waiting(r), 1);
+	route_done(r, askers[0].p, &accepted, 1);
+	assert_int_equal(co_await(tasks[2]), 0);
+	assert_true(askers[0].order < askers[2].order);
+	route_done(r, askers[2].p, &accepted, 1);
+	for (int i = 0; i < 3; i++)
+		co_unref(tasks[i]);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_queues_first_come_first_served(void **state)
+{
+	(void)state;
+	run(body_queue);
+}
+
+/* A place that is given in the very turn in which its taker is cancelled goes to the next. */
+static int body_given_and_cancelled(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 1) };
+	struct route *r = make(options, 1);
+	struct route_request req = to("+491701");
+	struct asker askers[2] = { { .r = r, .rc = 1 }, { .r = r, .rc = 1 } };
+	struct co_future *tasks[2];
+	struct route_provider *p;
+	const char *why;
+
+	(void)arg;
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	for (int i = 0; i < 2; i++)
+		tasks[i] = co_task_new(ask, &askers[i], "asker %d", i);
+	while (route_waiting(r) < 2)
+		co_yield();
+	route_done(r, p, &accepted, 1);
+	co_cancel(tasks[0]);
+	assert_int_equal(co_await(tasks[1]), 0);
+	assert_int_equal(askers[1].rc, 0);
+	assert_true(askers[0].rc == -ECANCELED);
+	route_done(r, askers[1].p, &accepted, 1);
+	co_unref(tasks[0]);
+	co_unref(tasks[1]);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_passes_on_what_a_cancelled_waiter_got(void **state)
+{
+	(void)state;
+	run(body_given_and_cancelled);
+}
+
+static int body_fail_over(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 10), provider("b", 1, 10) };
+	struct route *r = make(options, 2);
+	struct route_request req = to("+491701");
+	struct route_provider *p, *first;
+	const char *why;
+	int64_t from_us;
+
+	(void)arg;
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &first, &why), 0);
+	route_done(r, first, &transient, 1);
+	req.avoid = first;
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+		assert_ptr_not_equal(p, first);
+		route_done(r, p, &accepted, 1);
+	}
+	/* The second failure opens the first one's breaker: nobody goes there now. */
+	req.avoid = p;
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	assert_ptr_equal(p, first);
+	route_done(r, p, &transient, 1);
+	req.avoid = NULL;
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+		assert_ptr_not_equal(p, first);
+		route_done(r, p, &accepted, 1);
+	}
+	/* And a throttled one holds everybody back for as long as it said. */
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	from_us = clock_mono_us();
+	route_done(r, p, &throttled, 1);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	assert_true(clock_mono_us() - from_us >= 25000);
+	route_done(r, p, &accepted, 1);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_fails_over(void **state)
+{
+	(void)state;
+	run(body_fail_over);
+}
+
+static int body_pause(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 10) };
+	struct route *r = make(options, 1);
+	struct route_request req = to("+491701");
+	struct route_provider *p;
+	const char *why;
+
+	(void)arg;
+	assert_int_equal(route_pause(r, "zz", true), -ENOENT);
+	assert_int_equal(route_pause(r, "a", true), 0);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &why), -ETIMEDOUT);
+	assert_int_equal(route_pause(r, NULL, false), 0);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &why), 0);
+	route_done(r, p, &accepted, 1);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_pauses_and_resumes(void **state)
+{
+	(void)state;
+	run(body_pause);
+}
+
+static void test_route_prefixes(void **state)
+{
+	(void)state;
+	assert_true(route_prefix_allows(NULL, "+49170"));
+	assert_true(route_prefix_allows("", "+49170"));
+	assert_true(route_prefix_allows("+43 +49", "+49170"));
+	assert_true(route_prefix_allows("43, 49", "+49170"));
+	assert_false(route_prefix_allows("+43 +1", "+49170"));
+	assert_false(route_prefix_allows("+", "+49170"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_route_shares_by_weight),
+		cmocka_unit_test(test_route_keeps_to_the_pinned_provider),
+		cmocka_unit_test(test_route_queues_first_come_first_served),
+		cmocka_unit_test(test_route_passes_on_what_a_cancelled_waiter_got),
+		cmocka_unit_test(test_route_fails_over),
+		cmocka_unit_test(test_route_pauses_and_resumes),
+		cmocka_unit_test(test_route_prefixes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
