@@ -96,7 +96,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
 tests: $(TEST_BINS)
 
 # ---- what people type ----
-.PHONY: all help tests deps check proof bench demo lint format install uninstall clean unit
+.PHONY: all help tests tools deps check proof bench demo lint format install uninstall clean unit
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo "  SAN=address,undefined | SAN=thread, DEBUG=1, UCONTEXT=1, PREFIX=, DESTDIR= as usual"
@@ -110,4 +110,50 @@ clean: ## remove build/
 format: ## clang-format over the C sources
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+PRODUCT_C = $(filter-out tests/%,$(filter %.c,$(C_FILES)))
+demo: ## 10,000 messages through everything, on embedded parts
+	@etc/deps.sh build
+	@$(MAKE) --no-print-directory -j2 all
+	@$(B)/smstrack demo
+check: ## every test, on a real Kafka and a real Redis
+	@etc/deps.sh build
+	@etc/deps.sh test
+	@$(MAKE) --no-print-directory -j2 all tests tools
+	@B=$(B) PYTHON=$(PYTHON) tests/tools/check.sh
+proof: ## the long form of what check runs small
+	@etc/deps.sh build
+	@etc/deps.sh test
+	@$(MAKE) --no-print-directory -j2 all tests tools
+	@B=$(B) PYTHON=$(PYTHON) SMSTRACK_PROOF=1 tests/tools/check.sh
+bench: ## cost against floors and rivals: BENCH=http_path|capacity|classic|runtime
+	@etc/deps.sh build
+	@etc/deps.sh test
+	@$(MAKE) --no-print-directory -j2 all tools
+	@B=$(B) $(PYTHON) tests/bench/bench.py $(BENCH)
+tools: $(B)/tests/tools/provider_sim
+lint: ## layers, sizes, generated files, cppcheck, clang-tidy
+	@etc/deps.sh test
+	@$(MAKE) --no-print-directory -j2 all
+	@B=$(B) PYTHON=$(PYTHON) tests/tools/lint.sh
+
+install: all ## to DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man{1,5,8}
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/doc/smstrackd
+	install -m 755 $(B)/smstrackd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(B)/smstrack $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 etc/man/smstrack.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 etc/man/smstrackd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 etc/man/smstrackd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 etc/completion/smstrack.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/smstrack
+	install -m 644 README.md CHANGELOG.md LICENSE etc/smstrackd.conf etc/openapi.yaml $(DESTDIR)$(PREFIX)/share/doc/smstrackd/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 etc/smstrackd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+uninstall: ## what install brought
+	rm -f $(DESTDIR)$(PREFIX)/sbin/smstrackd $(DESTDIR)$(PREFIX)/bin/smstrack $(DESTDIR)$(PREFIX)/share/man/man1/smstrack.1
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man5/smstrackd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man8/smstrackd.8
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/smstrack $(DESTDIR)$(PREFIX)/lib/systemd/system/smstrackd.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/smstrackd
+
+-include tests/sim/sim.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
