@@ -77,7 +77,7 @@ $(LIB): $(call obj,$(LIB_SRC))
 	ar rcs $@ $^
 $(B)/smstrackd: $(call obj,daemon/main.c $(DAEMON_SRC)) $(LIB)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
-$(B)/smstrack: $(call obj,$(CTL_SRC)) $(LIB)
+$(B)/smstrack: $(call obj,$(CTL_SRC) $(wildcard daemon/config*.c daemon/ini*.c daemon/options*.c)) $(LIB)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 # ---- tests: each tests/unit/test_X.c is a program of its own ----
@@ -88,7 +88,7 @@ $(B)/libtest.a: $(TEST_LIB_OBJ)
 	ar rcs $@ $^
 $(B)/tests/%: $(B)/tests/%.o $(B)/libtest.a $(LIB)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
-$(B)/tests/tools/provider_sim: $(call obj,tests/tools/provider_sim_main.c tests/tools/provider_sim.c) $(LIB)
+$(B)/tests/tools/provider_sim: $(call obj,$(wildcard tests/tools/provider_*.c)) $(LIB)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)

@@ -1,0 +1,443 @@
+/*
+ * demo.c: `smstrack demo`: the main job on embedded defaults, from messages on a topic to a report. Main thread. The first Ctrl-C
+ * pauses the daemon, waits for what is in flight and still reports; the second ends it all at once.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "daemon/base/alloc.h"
+#include "daemon/base/clock.h"
+#include "daemon/ctl/admin_client.h"
+#include "daemon/ctl/commands.h"
+#include "daemon/ctl/demo_kafka.h"
+#include "daemon/ctl/demo_report.h"
+#include "daemon/ctl/demo_world.h"
+#include "daemon/ctl/metrics_text.h"
+#include "daemon/ctl/table.h"
+
+enum {
+	TICK_MS = 10,
+	DRAW_US = 100000,               /* on a terminal */
+	LINE_US = 2000000,              /* elsewhere */
+	LOOK_US = 100000,               /* between two looks at /metrics */
+	OPEN_MAX = 10000,               /* on the topic and not settled: the mock cluster's memory is small */
+	SETTLE_US = 30000000,           /* without any progress */
+	PAUSE_US = 15000000,            /* for what is in flight when interrupted */
+	REASONS_LOOKUPS = 3000,
+};
+
+struct demo {
+	struct cli *cli;
+	FILE *out;                      /* where people read: stderr with --json */
+	bool terminal, colour;
+	int signals;
+	unsigned interrupts;
+	size_t rate;
+	struct demo_world world;
+	struct demo_result result;
+	size_t put;                     /* given to the producer */
+	uint64_t inflight;
+	int64_t first_us, last_us;      /* the first message out; the last progress seen */
+	int64_t cpu_before_us, drawn_us, looked_us;
+	uint64_t drawn_settled;
+};
+
+static void say(const struct demo *d, const char *what, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void say(const struct demo *d, const char *what, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(d->out, "  %s%-10s%s ", paint(d->colour, PAINT_BOLD), what, paint(d->colour, PAINT_OFF));
+	va_start(ap, fmt);
+	vfprintf(d->out, fmt, ap);
+	va_end(ap);
+	fputc('\n', d->out);
+	fflush(d->out);
+}
+
+/* Signals come through a descriptor, in every thread's stead: hence before the first thread. */
+static int open_signals(sigset_t *ret_before)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, ret_before);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool interrupted(void *arg)
+{
+	struct demo *d = arg;
+	struct signalfd_siginfo info;
+
+	while (read(d->signals, &info, sizeof info) == sizeof info)
+		d->interrupts++;
+	return d->interrupts > 0;
+}
+
+/* ---- the jobs ---- */
+
+/* One in fifty takes two parts, one in five is no GSM alphabet, one in ten is a password that must not come twice. */
+static void make_job(size_t n, struct buf *out)
+{
+	static const char *const texts[] = { "Your parcel arrives today between 2 and 4 pm.", "Ваш заказ готов к выдаче.",
+					     "Hi! Your table for two is booked for 7:30 pm.", "Reminder: dentist tomorrow at 9:15.",
+					     "Thank you for your order. We will tell you when it ships." };
+	static const char long_text[] =
+		"Dear customer, we are moving our shop to a larger place around the corner and will be closed from Monday to Wednesday. "
+		"From Thursday on you will find us at number 12, with coffee for everybody who says hello.";
+	bool password = n % 10 == 0;
+
+	buf_reset(out);
+	buf_printf(out, "{\"id\":\"" DEMO_ID_PREFIX "%06zu\",\"to\":\"+4915%09zu\",\"campaign\":\"%s\",", n, n, password ? "otp" : "news");
+	if (password)
+		buf_printf(out, "\"on_uncertain\":\"fail\",\"text\":\"Your code is %06zu.\"}", n * 7919 % 1000000);
+	else
+		buf_printf(out, "\"text\":\"%s\"}", n % 50 == 21 ? long_text : texts[n % ARRAY_LEN(texts)]);
+}
+
+/* Puts as many on the topic as are due by now. */
+static void feed(struct demo *d, int64_t now_us, struct buf *job)
+{
+	struct demo_result *r = &d->result;
+	uint64_t ends = r->sent + r->refused + r->failed + r->lapsed + r->held, refused;
+	size_t due = (size_t)((double)(now_us - d->first_us) * (double)d->rate / 1e6) + 1;
+
+	for (; d->put < due && d->put < r->messages && d->put < ends + OPEN_MAX; d->put++) {
+		char key[32];
+		int len = snprintf(key, sizeof key, "%zu", d->put);
+
+		make_job(d->put, job);
+		if (job->oom || demo_kafka_put(d->world.kafka, key, (size_t)len, job->data, job->len) < 0)
+			break;
+	}
+	demo_kafka_poll(d->world.kafka, &r->produced, &refused);
+}
+
+/* ---- looking on ---- */
+
+static uint64_t count(const char *metrics, const char *name, const char *label)
+{
+	return (uint64_t)metrics_text_sum(metrics, name, label);
+}
+
+static void read_metrics(struct demo *d, const char *m)
+{
+	static const char latency[] = "smstrack_accepted_to_sent_seconds";
+	struct demo_result *r = &d->result;
+
+	r->accepted = count(m, "smstrack_accepted_total", NULL);
+	r->sent = count(m, "smstrack_sent_total", NULL);
+	r->refused = count(m, "smstrack_refused_total", NULL);
+	r->failed = count(m, "smstrack_failed_total", NULL);
+	r->lapsed = count(m, "smstrack_lapsed_total", NULL);
+	r->held = count(m, "smstrack_held_total", NULL);
+	r->uncertain = count(m, "smstrack_store_uncertain_total", NULL);
+	r->extra_sends = count(m, "smstrack_store_extra_sends_total", NULL);
+	r->duplicates = count(m, "smstrack_store_duplicates_total", NULL);
+	d->inflight = count(m, "smstrack_inflight", NULL);
+	r->p50_s = metrics_text_quantile(m, latency, 0.50);
+	r->p90_s = metrics_text_quantile(m, latency, 0.90);
+	r->p99_s = metrics_text_quantile(m, latency, 0.99);
+}
+
+static uint64_t settled(const struct demo_result *r)
+{
+	return r->sent + r->refused + r->failed + r->lapsed + r->held;
+}
+
+/* 0, or the errno of a daemon that doesn't answer. */
+static int look(struct demo *d, int64_t now_us)
+{
+	uint64_t before = settled(&d->result);
+	char err[ADMIN_ERR_MAX];
+	struct admin_reply reply;
+	int rc = admin_call(d->world.admin, "GET", "/metrics", NULL, 5000, &reply, err);
+
+	d->looked_us = now_us;
+	if (rc < 0)
+		return rc;
+	if (reply.status == 200)
+		read_metrics(d, reply.body);
+	admin_reply_fini(&reply);
+	if (settled(&d->result) != before)
+		d->last_us = now_us;
+	return 0;
+}
+
+static unsigned terminal_width(const struct demo *d)
+{
+	struct winsize size;
+
+	if (ioctl(fileno(d->out), TIOCGWINSZ, &size) < 0 || size.ws_col < 40)
+		return TABLE_WIDTH - 1;
+	return size.ws_col > 100 ? 100 : size.ws_col - 1u;
+}
+
+static void draw(struct demo *d, int64_t now_us, bool last)
+{
+	int64_t since_us = now_us - d->drawn_us;
+	struct demo_progress p = { .total = d->result.messages, .settled = settled(&d->result), .inflight = d->inflight };
+	struct buf line = { 0 };
+
+	if (!last && since_us < (d->terminal ? DRAW_US : LINE_US))
+		return;
+	p.rate = now_us > d->first_us ? (double)p.settled * 1e6 / (double)(now_us - d->first_us) : 0;
+	demo_progress_line(&p, d->terminal ? terminal_width(d) : 0, d->colour, &line);
+	fprintf(d->out, "%s%.*s%s", d->terminal ? "\r\033[K" : "  ", (int)line.len, line.data, !d->terminal || last ? "\n" : "");
+	fflush(d->out);
+	buf_fini(&line);
+	d->drawn_us = now_us;
+}
+
+/* ---- the run ---- */
+
+static int start(struct demo *d, const struct demo_world_options *options)
+{
+	struct demo_world *w = &d->world;
+	char err[DEMO_WORLD_ERR_MAX], n[28];
+	int rc;
+
+	fprintf(d->out, "smstrack demo: %s messages from Kafka through smstrackd to a provider, timestamped in Redis\n\n",
+		format_count((int64_t)d->result.messages, n));
+	rc = demo_world_redis(w, err);
+	if (rc == CTL_OK) {
+		say(d, "redis", "a private redis-server on a UNIX socket");
+		rc = demo_world_servers(w, options, err);
+	}
+	if (rc == CTL_OK) {
+		say(d, "kafka", "librdkafka's own, in this process: %d partitions at %s", DEMO_PARTITIONS, demo_kafka_brokers(w->kafka));
+		say(d, "providers", "acme and bulk at 127.0.0.1:%u: slow (20-80 ms, some 900),", demo_provider_port(w->provider));
+		say(d, "", "2 %% of numbers refused, 1 %% failing, acme busy now and then");
+		rc = demo_world_daemon(w, options, err);
+	}
+	if (rc == CTL_OK) {
+		say(d, "smstrackd", "%s, process %d; joins its consumer group (3 s)", w->daemon_path, (int)w->daemon.pid);
+		say(d, "look on", "smstrack -s %s status", w->admin);
+		rc = demo_world_wait_ready(w, interrupted, d, err);
+	}
+	if (rc != CTL_OK)
+		fprintf(stderr, "smstrack: demo: %s\n", err);
+	fputc('\n', d->out);
+	return rc;
+}
+
+/* Nothing new is taken; what is in flight is waited for. */
+static void pause_daemon(struct demo *d)
+{
+	char err[ADMIN_ERR_MAX];
+	struct admin_reply reply;
+
+	if (d->terminal)
+		fputs("\r\033[K", d->out);
+	fputs("interrupted: finishing what is in flight (Ctrl-C again ends at once)\n", d->out);
+	fflush(d->out);
+	d->result.interrupted = true;
+	if (admin_call(d->world.admin, "PUT", "/v1/state", "{\"state\":\"paused\"}", 5000, &reply, err) == 0)
+		admin_reply_fini(&reply);
+	else
+		fprintf(stderr, "smstrack: demo: %s\n", err);
+}
+
+/* Whether there is nothing more to wait for. */
+static bool is_over(struct demo *d, int64_t now_us, int64_t paused_us)
+{
+	const struct demo_result *r = &d->result;
+
+	if (d->interrupts > 1)
+		return true;
+	if (paused_us > 0)
+		return now_us - paused_us > PAUSE_US || (d->looked_us > paused_us + LOOK_US && d->inflight == 0);
+	if (settled(r) >= r->messages)
+		return true;
+	return d->put >= r->messages && now_us - d->last_us > SETTLE_US;
+}
+
+static int flow(struct demo *d)
+{
+	struct buf job = { 0 };
+	int64_t now_us = clock_mono_exact_us(), paused_us = 0, peak;
+	int rc = CTL_OK;
+
+	d->first_us = d->last_us = d->drawn_us = now_us;
+	if (demo_child_usage(&d->world.daemon, &d->cpu_before_us, &peak) < 0)
+		d->cpu_before_us = 0;
+	while (!is_over(d, now_us, paused_us)) {
+		struct pollfd p = { .fd = d->signals, .events = POLLIN };
+
+		if (paused_us == 0)
+			feed(d, now_us, &job);
+		poll(&p, 1, TICK_MS);
+		now_us = clock_mono_exact_us();
+		if (interrupted(d) && paused_us == 0) {
+			pause_daemon(d);
+			paused_us = now_us;
+		}
+		if (now_us - d->looked_us >= LOOK_US && look(d, now_us) < 0 && !demo_child_alive(&d->world.daemon)) {
+			fputs("\nsmstrack: demo: smstrackd ended in the middle\n", stderr);
+			demo_child_print_log(&d->world.daemon, "smstrackd", 12);
+			rc = CTL_REFUSED;
+			break;
+		}
+		draw(d, now_us, false);
+	}
+	draw(d, now_us, true);
+	buf_fini(&job);
+	return rc;
+}
+
+/* ---- what came out ---- */
+
+/* Why a message was not sent, as its own record in Redis says. */
+static void look_up(struct demo *d, size_t n)
+{
+	char target[64], err[ADMIN_ERR_MAX];
+	struct admin_reply reply;
+	json_t *record;
+
+	snprintf(target, sizeof target, "/v1/messages/" DEMO_ID_PREFIX "%06zu", n);
+	if (admin_call(d->world.admin, "GET", target, NULL, 5000, &reply, err) < 0) {
+		d->result.reasons_more++;
+		return;
+	}
+	record = reply.status == 200 ? json_loads(reply.body, 0, NULL) : NULL;
+	if (record != NULL)
+		demo_result_reason(&d->result, call_str(record, "state"), call_str(record, "error"));
+	else
+		d->result.reasons_more++;
+	json_decref(record);
+	admin_reply_fini(&reply);
+}
+
+static void collect(struct demo *d)
+{
+	struct demo_result *r = &d->result;
+	int64_t cpu_us, peak_bytes;
+	uint64_t unused;
+	size_t lookups = 0;
+
+	look(d, clock_mono_exact_us());
+	demo_kafka_poll(d->world.kafka, &r->produced, &unused);
+	r->open = r->produced > settled(r) ? r->produced - settled(r) : 0;
+	r->elapsed_us = d->last_us - d->first_us;
+	if (demo_child_usage(&d->world.daemon, &cpu_us, &peak_bytes) == 0) {
+		r->cpu_us = cpu_us - d->cpu_before_us;
+		r->peak_bytes = peak_bytes;
+	}
+	for (size_t n = 0; n < d->put && d->interrupts < 2; n++) {
+		if (demo_provider_taken(d->world.provider, n) > 0)
+			continue;
+		if (r->interrupted && settled(r) < r->produced && lookups > REASONS_LOOKUPS / 10)
+			break;
+		if (lookups++ < REASONS_LOOKUPS)
+			look_up(d, n);
+		else
+			r->reasons_more++;
+	}
+}
+
+static void count_ledger(struct demo *d)
+{
+	demo_provider_ledger(d->world.provider, &d->result.ledger);
+	for (size_t n = 0; n < d->put; n++) {
+		unsigned taken = demo_provider_taken(d->world.provider, n);
+
+		d->result.ids_once += taken == 1;
+		d->result.ids_more += taken > 1;
+	}
+}
+
+static int report(struct demo *d)
+{
+	struct buf text = { 0 }, why = { 0 };
+	bool holds = demo_result_holds(&d->result, &why);
+	json_t *json;
+
+	buf_fini(&why);
+	if (cli_has(d->cli, CLI_JSON)) {
+		json = demo_report_json(&d->result);
+		call_print_json(json);
+		json_decref(json);
+		return holds ? CTL_OK : CTL_REFUSED;
+	}
+	demo_report(&d->result, d->colour, &text);
+	buf_puts(&text, "\nNothing is left of it. What to type next:\n"
+			"  build/smstrack demo -n 50000 -r 10000      more of it, faster\n"
+			"  build/smstrack demo --hold                 keep it running, to try smstrack on it\n"
+			"  build/smstrackd --check-config FILE        your own configuration (sample: etc/smstrackd.conf)\n"
+			"  build/smstrack --help                      what an operator can say\n"
+			"  make check                                 every test, on a real Kafka and a real Redis\n");
+	if (call_print(&text) != CTL_OK)
+		return CTL_BUG;
+	return holds ? CTL_OK : CTL_REFUSED;
+}
+
+static void hold(struct demo *d)
+{
+	struct pollfd p = { .fd = d->signals, .events = POLLIN };
+
+	fprintf(d->out, "\nheld; Ctrl-C ends it. Meanwhile: export SMSTRACK_SOCKET=unix:%s\n", d->world.admin);
+	fflush(d->out);
+	while (!interrupted(d) && demo_child_alive(&d->world.daemon))
+		poll(&p, 1, 1000);
+}
+
+static int run(struct demo *d, const struct demo_world_options *options)
+{
+	int rc = start(d, options);
+
+	if (rc != CTL_OK)
+		return rc;
+	rc = flow(d);
+	if (rc != CTL_OK)
+		return rc;
+	collect(d);
+	if (cli_has(d->cli, CLI_HOLD) && d->interrupts == 0)
+		hold(d);
+	d->result.daemon_exit = demo_world_end_daemon(&d->world, d->interrupts > 1 ? 500 : 20000);
+	count_ledger(d);
+	return report(d);
+}
+
+int demo_command(struct cli *cli)
+{
+	struct demo d = { .cli = cli, .out = cli_has(cli, CLI_JSON) ? stderr : stdout };
+	struct demo_world_options options = { .daemon = cli->value[CLI_DAEMON] };
+	int64_t n, rate, inflight;
+	sigset_t before;
+	int rc;
+
+	if (cli_number(cli, CLI_COUNT, 1, 1000000, 10000, &n) < 0 || cli_number(cli, CLI_RATE, 1, 100000, 2500, &rate) < 0 ||
+	    cli_number(cli, CLI_INFLIGHT, 1, 2000, 500, &inflight) < 0)
+		return CTL_USAGE;
+	d.result.messages = (uint64_t)n;
+	d.result.rate = (unsigned)rate;
+	d.rate = (size_t)rate;
+	d.terminal = isatty(fileno(d.out));
+	d.colour = d.terminal && getenv("NO_COLOR") == NULL;
+	options.n_ids = (size_t)n;
+	options.inflight = (unsigned)inflight;
+	d.signals = open_signals(&before);
+	if (d.signals < 0) {
+		fprintf(stderr, "smstrack: demo: no signal descriptor: %s\n", strerror(errno));
+		return CTL_BUG;
+	}
+	rc = run(&d, &options);
+	demo_world_end(&d.world);
+	interrupted(&d);
+	close(d.signals);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
