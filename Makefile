@@ -54,6 +54,9 @@ CFLAGS_ALL := -std=gnu11 $(OPT) $(WARN) -fno-omit-frame-pointer -fno-strict-alia
 LDFLAGS_ALL := -pie $(LDHARD) $(SANFLAGS) $(LDFLAGS)
 LDLIBS_ALL := $(PKG_LIBS) -pthread -lm
 
+# V=1 shows the commands
+run = $(if $(V),,@printf '  %-3s %s\n' $(1) $(2); )
+
 # ---- the parts: every .c of a folder belongs to it ----
 src = $(wildcard $(addsuffix /*.c,$(1)) $(addsuffix /*.S,$(1)))
 obj = $(patsubst %,$(B)/%.o,$(basename $(1)))
@@ -67,31 +70,31 @@ all: $(B)/smstrackd $(B)/smstrack
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+	$(call run,CC,$@)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 $(B)/%.o: %.S Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) -c -o $@ $<
+	$(call run,AS,$@)$(CC) $(CPPFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(LIB): $(call obj,$(LIB_SRC))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call run,AR,$@)ar rcs $@ $^
 $(B)/smstrackd: $(call obj,daemon/main.c $(DAEMON_SRC)) $(LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(B)/smstrack: $(call obj,$(CTL_SRC) $(wildcard daemon/config*.c daemon/ini*.c daemon/options*.c)) $(LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 # ---- tests: each tests/unit/test_X.c is a program of its own ----
 TEST_BINS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c tests/conformance/test_*.c))
 TEST_LIB_OBJ := $(call obj,$(DAEMON_SRC) $(filter-out daemon/ctl/main.c,$(CTL_SRC)))
 $(B)/libtest.a: $(TEST_LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call run,AR,$@)ar rcs $@ $^
 $(B)/tests/%: $(B)/tests/%.o $(B)/libtest.a $(LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
+	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
 $(B)/tests/tools/provider_sim: $(call obj,$(wildcard tests/tools/provider_*.c)) $(LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 .SECONDARY:
 tests: $(TEST_BINS)
 
