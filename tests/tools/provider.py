@@ -15,10 +15,10 @@ Entry = collections.namedtuple("Entry", "ms id part status pid")
 
 
 def binary():
-    """$PROVIDER_SIM, or build/tests/provider_sim, built here when it is older than its sources."""
+    """$PROVIDER_SIM, or build/tests/tools/provider_sim, built here when it is older than its sources."""
     if os.environ.get("PROVIDER_SIM"):
         return os.environ["PROVIDER_SIM"]
-    out = os.path.join(ROOT, "build", "tests", "provider_sim")
+    out = os.path.join(ROOT, os.environ.get("B") or "build", "tests", "tools", "provider_sim")
     newest = max(os.path.getmtime(f) for f in SOURCES + glob.glob(os.path.join(HERE, "provider_*.h")))
     if not os.path.exists(out) or os.path.getmtime(out) < newest:
         os.makedirs(os.path.dirname(out), exist_ok=True)
