@@ -75,6 +75,7 @@ $(B)/%.o: %.S Makefile
 	@mkdir -p $(@D)
 	$(call run,AS,$@)$(CC) $(CPPFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+$(B)/metrics/scripts_embed.o: $(wildcard metrics/scripts/*.lua)
 $(LIB): $(call obj,$(LIB_SRC))
 	@rm -f $@
 	$(call run,AR,$@)ar rcs $@ $^
