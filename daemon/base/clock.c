@@ -19,6 +19,12 @@ void clock_update(void)
 	turn_wall_ms = read_us(CLOCK_REALTIME) / 1000;
 }
 
+void clock_forget(void)
+{
+	turn_mono_us = 0;
+	turn_wall_ms = 0;
+}
+
 int64_t clock_mono_us(void)
 {
 	if (turn_mono_us == 0)

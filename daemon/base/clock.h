@@ -13,6 +13,10 @@
 /* Reads the clocks now and stores them for clock_mono_us() and clock_wall_ms() of this thread; a loop does so once a turn. */
 void clock_update(void);
 
+/* Makes the next clock_mono_us() or clock_wall_ms() of this thread read anew: a loop does so before it sleeps, for callbacks that run
+ * right after the sleep must not see the time before it. */
+void clock_forget(void);
+
 /* CLOCK_MONOTONIC as this thread last read it (clock_update); reads it where it never was. */
 int64_t clock_mono_us(void);
 

@@ -1,0 +1,226 @@
+/*
+ * future.c: futures: reference counts, completion, done-callbacks. A completion moves those who wait to the loop's ready queue and calls
+ * nobody. References are not atomic: a future never leaves its loop's thread.
+ */
+#include <errno.h>
+
+#include "dispatch/coro/runtime.h"
+
+void co_future_init(struct co_future *f, struct co_loop *loop, enum co_future_kind kind)
+{
+	f->refs = 1;
+	f->state = CO_PENDING;
+	f->kind = (uint8_t)kind;
+	f->retrieved = false;
+	f->result = 0;
+	f->loop = loop;
+	list_init(&f->done);
+	f->value = NULL;
+	f->mark = 0;
+}
+
+struct co_future *co_future_alloc(struct co_loop *loop, size_t size, enum co_future_kind kind)
+{
+	struct co_future *f = co_pool_alloc(&loop->pool, size);
+
+	if (f != NULL)
+		co_future_init(f, loop, kind);
+	return f;
+}
+
+struct co_future *co_future_new(void)
+{
+	return co_future_alloc(co_loop_get(), sizeof(struct co_future), CO_KIND_FUTURE);
+}
+
+struct co_future *co_ref(struct co_future *f)
+{
+	f->refs++;
+	return f;
+}
+
+static const char *name_of(const struct co_future *f)
+{
+	switch ((enum co_future_kind)f->kind) {
+	case CO_KIND_TASK:
+		return co_task_name(f);
+	case CO_KIND_GATHER:
+		return "gather";
+	case CO_KIND_SHIELD:
+		return "shield";
+	case CO_KIND_FUTURE:
+	case CO_KIND_EMBEDDED:
+		break;
+	}
+	return "future";
+}
+
+static void destroy(struct co_future *f)
+{
+	struct co_loop *loop = f->loop;
+	struct list *node;
+
+	if (f->state == CO_FAILED && !f->retrieved) {
+		f->retrieved = true;
+		loop->on_unretrieved(name_of(f), f->result, loop->on_unretrieved_arg);
+	}
+	/* Nobody can complete it any more: whoever waits by callback is let go. Tasks that wait hold a reference. */
+	while ((node = list_pop(&f->done)) != NULL)
+		list_entry(node, struct co_done_node, item.node)->f = NULL;
+	switch ((enum co_future_kind)f->kind) {
+	case CO_KIND_FUTURE:
+		co_pool_release(&loop->pool, f, sizeof *f);
+		break;
+	case CO_KIND_TASK:
+		co_task_destroy(co_task_of(f));
+		break;
+	case CO_KIND_GATHER:
+		co_gather_destroy(f);
+		break;
+	case CO_KIND_SHIELD:
+		co_shield_destroy(f);
+		break;
+	case CO_KIND_EMBEDDED:
+		CHECK(f->kind != CO_KIND_EMBEDDED, "a future on a stack lost its last reference");
+	}
+}
+
+void co_unref(struct co_future *f)
+{
+	if (f == NULL)
+		return;
+	CHECK(f->refs > 0);
+	if (--f->refs == 0)
+		destroy(f);
+	else if (f->refs == 1 && f->kind == CO_KIND_GATHER)
+		co_gather_orphan(f);
+}
+
+/* Those who wait, in the order of adding: entries of waitsets are served here, the rest by the loop. */
+static void wake_all(struct co_future *f)
+{
+	struct co_loop *loop = f->loop;
+	struct list *node;
+
+	while ((node = list_pop(&f->done)) != NULL) {
+		struct co_item *item = list_entry(node, struct co_item, node);
+
+		if (item->kind == CO_ITEM_MEMBER) {
+			co_waitset_member_done(item);
+			continue;
+		}
+		if (item->kind == CO_ITEM_DONE)
+			f->refs++;
+		co_loop_ready(loop, item);
+	}
+}
+
+void co_future_finish(struct co_future *f, enum co_state state, int result)
+{
+	CHECK(f->state == CO_PENDING, "future is done already");
+	f->state = (uint8_t)state;
+	f->result = result;
+	wake_all(f);
+}
+
+static void set(struct co_future *f, enum co_state state, int result, void *value)
+{
+	CHECK(f->kind != CO_KIND_TASK, "only its body completes task \"%s\"", co_task_name(f));
+	f->value = value;
+	co_future_finish(f, state, result);
+}
+
+void co_set_result(struct co_future *f, int result)
+{
+	CHECK(result >= 0);
+	set(f, CO_DONE, result, NULL);
+}
+
+void co_set_value(struct co_future *f, void *value)
+{
+	set(f, CO_DONE, 0, value);
+}
+
+void co_set_error(struct co_future *f, int err)
+{
+	CHECK(err < 0 && err != -ECANCELED);
+	set(f, CO_FAILED, err, NULL);
+}
+
+enum co_state co_state(const struct co_future *f)
+{
+	return (enum co_state)f->state;
+}
+
+int co_result(struct co_future *f)
+{
+	CHECK(f->state != CO_PENDING, "result of a future that is not done");
+	f->retrieved = true;
+	return f->state == CO_CANCELLED ? -ECANCELED : f->result;
+}
+
+void *co_value(struct co_future *f)
+{
+	CHECK(f->state != CO_PENDING, "value of a future that is not done");
+	return f->value;
+}
+
+bool co_cancel(struct co_future *f)
+{
+	if (f->state != CO_PENDING) {
+		/* Who cancels has no use for the error any more (CPython: Future.cancel clears __log_traceback, gather's doesn't). */
+		if (f->kind != CO_KIND_GATHER)
+			f->retrieved = true;
+		return false;
+	}
+	switch ((enum co_future_kind)f->kind) {
+	case CO_KIND_TASK:
+		return co_task_cancel(co_task_of(f));
+	case CO_KIND_GATHER:
+		return co_gather_cancel(f);
+	case CO_KIND_FUTURE:
+	case CO_KIND_EMBEDDED:
+	case CO_KIND_SHIELD:
+		break;
+	}
+	co_future_finish(f, CO_CANCELLED, -ECANCELED);
+	return true;
+}
+
+/* ---- done-callbacks ---- */
+
+void co_done_add(struct co_future *f, struct co_done_node *n, co_done_fn *fn, void *arg)
+{
+	co_item_init(&n->item, CO_ITEM_DONE);
+	n->f = f;
+	n->fn = fn;
+	n->arg = arg;
+	if (f->state == CO_PENDING) {
+		list_append(&f->done, &n->item.node);
+		return;
+	}
+	f->refs++;
+	co_loop_ready(f->loop, &n->item);
+}
+
+void co_done_remove(struct co_done_node *n)
+{
+	struct co_future *f = n->f;
+
+	if (f == NULL)
+		return;
+	n->f = NULL;
+	list_remove(&n->item.node);
+	if (f->state != CO_PENDING)
+		co_unref(f);
+}
+
+void co_done_run(struct co_item *item)
+{
+	struct co_done_node *n = list_entry(item, struct co_done_node, item);
+	struct co_future *f = n->f;
+
+	n->f = NULL;
+	n->fn(f, n->arg);
+	co_unref(f);
+}

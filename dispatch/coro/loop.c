@@ -1,0 +1,329 @@
+/*
+ * loop.c: a thread's loop: the ready queue and its turns, calls, turn hooks, figures. One turn: look outside (poll.h), take what other
+ * threads posted, move due timers to the ready queue, run what is ready now (what that makes ready waits for the next turn), run the
+ * hooks. Refuses: to be touched from other threads, post.c's mailbox apart.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+#include "daemon/base/alloc.h"
+#include "dispatch/coro/poll.h"
+#include "dispatch/coro/runtime.h"
+
+enum {
+	/* Looking outside costs a system call: turns that run little share one. */
+	ITEMS_PER_POLL = 32,
+};
+
+static _Thread_local struct co_loop *current_loop;
+
+struct co_loop *co_loop_current(void)
+{
+	return current_loop;
+}
+
+struct co_loop *co_loop_get(void)
+{
+	CHECK(current_loop != NULL, "this thread has no loop");
+	return current_loop;
+}
+
+struct event_base *co_loop_base(struct co_loop *loop)
+{
+	return co_poll_base(loop->poll);
+}
+
+static void report_unretrieved(const char *name, int err, void *arg)
+{
+	(void)arg;
+	fprintf(stderr, "coro: error of \"%s\" was never retrieved: %s\n", name, strerror(-err));
+}
+
+void co_loop_on_unretrieved(struct co_loop *loop, co_unretrieved_fn *fn, void *arg)
+{
+	loop->on_unretrieved = fn != NULL ? fn : report_unretrieved;
+	loop->on_unretrieved_arg = arg;
+}
+
+struct co_loop *co_loop_new(void)
+{
+	struct co_loop *loop = mem_zalloc(sizeof *loop);
+
+	CHECK(current_loop == NULL, "this thread has a loop already");
+	if (loop == NULL)
+		return NULL;
+	list_init(&loop->ready);
+	list_init(&loop->running);
+	list_init(&loop->tasks);
+	list_init(&loop->hooks);
+	co_pool_init(&loop->pool);
+	co_stacks_init(&loop->stacks);
+	co_fiber_init_thread(&loop->fiber);
+	co_loop_on_unretrieved(loop, NULL, NULL);
+	loop->poll = co_poll_new();
+	loop->mailbox = loop->poll != NULL ? co_mailbox_new(loop->poll) : NULL;
+	if (loop->mailbox == NULL) {
+		if (loop->poll != NULL)
+			co_poll_free(loop->poll);
+		mem_free(loop);
+		return NULL;
+	}
+	current_loop = loop;
+	return loop;
+}
+
+static void drop_ready_posts(struct co_loop *loop)
+{
+	list_each(node, &loop->ready) {
+		struct co_item *item = list_entry(node, struct co_item, node);
+
+		list_remove(node);
+		if (item->kind == CO_ITEM_POST)
+			co_post_drop(loop->mailbox, list_entry(item, struct co_post, item));
+	}
+}
+
+/* The order matters: threads first, then what may hold pointers into stacks (libevent's events), then the stacks. */
+void co_loop_abandon(struct co_loop *loop)
+{
+	if (loop == NULL)
+		return;
+	CHECK(loop == current_loop, "a loop is freed by its own thread");
+	CHECK(loop->current == NULL && !loop->in_turn, "a loop is freed while it runs");
+	if (loop->offload != NULL)
+		co_offload_free(loop->offload);
+	drop_ready_posts(loop);
+	co_mailbox_close(loop->mailbox);
+	co_poll_free(loop->poll);
+	co_mailbox_unref(loop->mailbox);
+	list_each(node, &loop->tasks) {
+		struct co_task *task = list_entry(node, struct co_task, all);
+
+		if (task->stack != NULL)
+			co_fiber_fini(&task->fiber);
+	}
+	co_timers_fini(&loop->timers);
+	co_stacks_fini(&loop->stacks);
+	co_pool_fini(&loop->pool);
+	mem_free(loop);
+	current_loop = NULL;
+}
+
+void co_loop_free(struct co_loop *loop)
+{
+	if (loop == NULL)
+		return;
+	list_each(node, &loop->tasks) {
+		struct co_task *task = list_entry(node, struct co_task, all);
+
+		fprintf(stderr, "coro: task \"%s\" was not done when its loop ended (%s)\n", task->name, task->why);
+	}
+	co_loop_abandon(loop);
+}
+
+/* ---- calls and hooks ---- */
+
+void co_call_init(struct co_call *call, co_call_fn *fn, void *arg)
+{
+	co_item_init(&call->item, CO_ITEM_CALL);
+	call->fn = fn;
+	call->arg = arg;
+}
+
+void co_call_soon(struct co_call *call)
+{
+	if (list_empty(&call->item.node))
+		co_loop_ready(co_loop_get(), &call->item);
+}
+
+void co_call_cancel(struct co_call *call)
+{
+	list_remove(&call->item.node);
+}
+
+void co_turn_hook_add(struct co_turn_hook *hook, co_call_fn *fn, void *arg)
+{
+	hook->fn = fn;
+	hook->arg = arg;
+	list_append(&co_loop_get()->hooks, &hook->node);
+}
+
+void co_turn_hook_remove(struct co_turn_hook *hook)
+{
+	struct co_loop *loop = co_loop_get();
+
+	if (loop->next_hook == &hook->node)
+		loop->next_hook = hook->node.next;
+	list_remove(&hook->node);
+}
+
+/* A hook may remove itself or any other. */
+static void run_hooks(struct co_loop *loop)
+{
+	for (struct list *node = loop->hooks.next; node != &loop->hooks; node = loop->next_hook) {
+		struct co_turn_hook *hook = list_entry(node, struct co_turn_hook, node);
+
+		loop->next_hook = node->next;
+		hook->fn(hook->arg);
+	}
+	loop->next_hook = NULL;
+}
+
+/* ---- figures ---- */
+
+static inline uint64_t ticks(void)
+{
+#if defined(__x86_64__)
+	return __rdtsc();
+#else
+	return (uint64_t)clock_mono_exact_us() * 1000;
+#endif
+}
+
+/* About a millisecond at any clock from 1 to 4 GHz; only says when the real clock is worth a system call. */
+#define LONG_TICKS (UINT64_C(1) << 21)
+
+/* After each callback: the thread's CPU time is read about once a millisecond, so that when a long one ends, what was read last is not
+ * long before its start. */
+static inline void account(struct co_loop *loop)
+{
+	uint64_t now = ticks();
+
+	if (__builtin_expect(now - loop->cpu_mark_ticks > LONG_TICKS, 0)) {
+		int64_t cpu_us = clock_thread_cpu_us();
+
+		if (now - loop->last_ticks > LONG_TICKS && cpu_us - loop->cpu_mark_us > loop->longest_call_us)
+			loop->longest_call_us = cpu_us - loop->cpu_mark_us;
+		loop->cpu_mark_us = cpu_us;
+		loop->cpu_mark_ticks = now;
+	}
+	loop->last_ticks = now;
+}
+
+void co_loop_stats(struct co_loop *loop, struct co_loop_stats *ret_stats)
+{
+	*ret_stats = (struct co_loop_stats){
+		.turns_total = loop->turns_total,
+		.switches_total = loop->switches_total,
+		.tasks = (unsigned)loop->n_tasks,
+		.longest_call_us = loop->longest_call_us,
+	};
+	loop->longest_call_us = 0;
+}
+
+/* ---- turns ---- */
+
+static void run_item(struct co_loop *loop, struct co_item *item)
+{
+	switch ((enum co_item_kind)item->kind) {
+	case CO_ITEM_TASK:
+		co_task_step(loop, list_entry(item, struct co_task, wake));
+		break;
+	case CO_ITEM_DONE:
+		co_done_run(item);
+		break;
+	case CO_ITEM_CALL: {
+		struct co_call *call = list_entry(item, struct co_call, item);
+
+		call->fn(call->arg);
+		break;
+	}
+	case CO_ITEM_TIMER: {
+		struct co_timer *timer = list_entry(item, struct co_timer, item);
+
+		timer->slot = 0;
+		timer->fn(timer->arg);
+		break;
+	}
+	case CO_ITEM_POST:
+		co_post_run(loop->mailbox, list_entry(item, struct co_post, item));
+		break;
+	case CO_ITEM_MEMBER:
+		CHECK(item->kind != CO_ITEM_MEMBER);
+	}
+}
+
+static void look_outside(struct co_loop *loop)
+{
+	int64_t deadline_us = 0;
+
+	if (!list_empty(&loop->ready) || loop->stopping) {
+		if (!loop->stopping && loop->items_since_poll < ITEMS_PER_POLL) {
+			co_mailbox_take(loop->mailbox, loop);
+			return;
+		}
+	} else if (co_mailbox_sleep(loop->mailbox)) {
+		deadline_us = co_timers_next(&loop->timers);
+	}
+	loop->items_since_poll = 0;
+	co_poll_wait(loop->poll, deadline_us);
+	co_mailbox_awake(loop->mailbox);
+	clock_update();
+	co_mailbox_take(loop->mailbox, loop);
+	account(loop);
+}
+
+static void turn(struct co_loop *loop)
+{
+	struct list *node;
+
+	look_outside(loop);
+	co_timers_expire(loop, clock_mono_us());
+	list_splice(&loop->running, &loop->ready);
+	while ((node = list_pop(&loop->running)) != NULL) {
+		run_item(loop, list_entry(node, struct co_item, node));
+		loop->items_since_poll++;
+		account(loop);
+	}
+	if (!list_empty(&loop->hooks)) {
+		run_hooks(loop);
+		account(loop);
+	}
+	loop->turns_total++;
+}
+
+void co_loop_run(struct co_loop *loop)
+{
+	CHECK(loop == current_loop, "a loop is run by its own thread");
+	CHECK(!loop->in_turn, "the loop runs already");
+	loop->in_turn = true;
+	loop->cpu_mark_us = clock_thread_cpu_us();
+	loop->cpu_mark_ticks = loop->last_ticks = ticks();
+	do
+		turn(loop);
+	while (!loop->stopping);
+	loop->stopping = false;
+	loop->in_turn = false;
+}
+
+void co_loop_stop(struct co_loop *loop)
+{
+	loop->stopping = true;
+}
+
+static void stop_when_done(struct co_future *f, void *arg)
+{
+	(void)f;
+	co_loop_stop(arg);
+}
+
+int co_run(struct co_loop *loop, co_body_fn *body, void *arg, const char *name)
+{
+	struct co_future *task = co_task_new_static(body, arg, name);
+	struct co_done_node done = { .f = NULL };
+	int rc = -ESHUTDOWN;
+
+	if (task == NULL)
+		return -ENOMEM;
+	co_done_add(task, &done, stop_when_done, loop);
+	co_loop_run(loop);
+	co_done_remove(&done);
+	if (co_done(task))
+		rc = co_result(task);
+	co_unref(task);
+	return rc;
+}

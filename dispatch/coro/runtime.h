@@ -1,0 +1,193 @@
+/*
+ * runtime.h: what the files of this folder share and nobody else includes: the inside of a future, a task and the loop, and how one
+ * makes the other ready. All of it belongs to the loop's thread, the mailbox (post.h) apart.
+ */
+#ifndef CORO_RUNTIME_H
+#define CORO_RUNTIME_H
+
+#include "dispatch/coro/context.h"
+#include "dispatch/coro/coro.h"
+#include "dispatch/coro/pool.h"
+#include "dispatch/coro/sanitize.h"
+#include "dispatch/coro/stack.h"
+
+/* What a co_item is part of. A waitset's entry never is in the ready queue: it is served where its future completes. */
+enum co_item_kind { CO_ITEM_CALL = 1, CO_ITEM_TIMER, CO_ITEM_DONE, CO_ITEM_TASK, CO_ITEM_POST, CO_ITEM_MEMBER };
+
+enum co_future_kind { CO_KIND_FUTURE = 1, CO_KIND_EMBEDDED, CO_KIND_TASK, CO_KIND_GATHER, CO_KIND_SHIELD };
+
+struct co_future {
+	uint32_t refs;
+	uint8_t state;                  /* enum co_state */
+	uint8_t kind;                   /* enum co_future_kind */
+	bool retrieved;                 /* somebody saw the error */
+	int result;
+	struct co_loop *loop;
+	struct list done;               /* co_items of those who wait for it */
+	void *value;
+	uint64_t mark;                  /* of the last co_wait() or co_gather() that counted it, to see duplicates */
+};
+
+enum { CO_TASK_NAME = 48 };
+
+struct co_task {
+	struct co_future future;
+	struct co_item wake;            /* in the ready queue, or among the awaited future's `done` */
+	struct co_future *awaiting;     /* a reference is held */
+	struct co_context context;
+	struct co_stack *stack;         /* from its first run on */
+	struct list all;
+	co_body_fn *body;
+	void *arg;
+	const char *name;
+	const char *why;                /* what it waits for, in a word */
+	int64_t born_us;
+	unsigned cancelling;            /* requests */
+	bool must_cancel;               /* one is to be delivered at the next suspension */
+	bool finished;
+	int rc;
+	struct co_fiber fiber;
+	char name_buf[CO_TASK_NAME];
+};
+
+/* The heap keeps the times beside the pointers, so that sifting stays within the array. */
+struct co_timer_slot {
+	int64_t at_us;
+	struct co_timer *timer;
+};
+
+struct co_timers {
+	struct co_timer_slot *heap;
+	size_t n, cap;
+	uint64_t seq;
+};
+
+struct co_loop {
+	struct list ready;              /* for the next turn */
+	struct list running;            /* what is left of this one's */
+	struct co_task *current;
+	struct co_context context;      /* the thread's own stack while a task runs */
+	struct co_fiber fiber;
+	struct co_pool pool;
+	struct co_stacks stacks;
+	struct co_timers timers;
+	struct co_poll *poll;
+	struct co_mailbox *mailbox;
+	struct co_offload *offload;     /* made when first used */
+	struct list tasks;
+	size_t n_tasks;
+	struct list hooks;
+	struct list *next_hook;
+	bool stopping, in_turn;
+	unsigned items_since_poll;
+	uint64_t mark;
+	uint64_t turns_total, switches_total;
+	uint64_t last_ticks;            /* when the last callback ended */
+	uint64_t cpu_mark_ticks;        /* when cpu_mark_us was read */
+	int64_t cpu_mark_us, longest_call_us;
+	co_unretrieved_fn *on_unretrieved;
+	void *on_unretrieved_arg;
+};
+
+/* loop.c */
+struct co_loop *co_loop_get(void);      /* this thread's; a thread without one is a bug */
+
+static inline void co_item_init(struct co_item *item, enum co_item_kind kind)
+{
+	list_init(&item->node);
+	item->kind = kind;
+}
+
+static inline void co_loop_ready(struct co_loop *loop, struct co_item *item)
+{
+	list_append(&loop->ready, &item->node);
+}
+
+/* timer.c */
+void co_timers_fini(struct co_timers *t);
+int64_t co_timers_next(const struct co_timers *t);      /* CLOCK_NEVER: none */
+/* Moves those due to the ready queue. */
+void co_timers_expire(struct co_loop *loop, int64_t now_us);
+
+/* future.c */
+/* A future on the caller's stack, that lives until the call returns. */
+void co_future_init(struct co_future *f, struct co_loop *loop, enum co_future_kind kind);
+struct co_future *co_future_alloc(struct co_loop *loop, size_t size, enum co_future_kind kind) MUST_CHECK;
+void co_future_finish(struct co_future *f, enum co_state state, int result);
+/* Result of a body or a member as a state: -ECANCELED is an error here, not a cancel. */
+static inline void co_future_settle(struct co_future *f, int rc)
+{
+	co_future_finish(f, rc < 0 ? CO_FAILED : CO_DONE, rc);
+}
+/* For embedded ones, whose waiter may have been cancelled or timed out in this very turn: nothing where it is done. */
+static inline bool co_future_release(struct co_future *f, int rc)
+{
+	if (f->state != CO_PENDING)
+		return false;
+	co_future_settle(f, rc);
+	return true;
+}
+void co_done_run(struct co_item *item);
+
+/* task.c */
+void co_task_step(struct co_loop *loop, struct co_task *task);
+bool co_task_cancel(struct co_task *task);
+void co_task_destroy(struct co_task *task);
+/* [suspends] co_await() with a word for dumps. */
+int co_await_for(struct co_future *f, const char *why);
+static inline struct co_task *co_task_of(struct co_future *f)
+{
+	return (struct co_task *)f;
+}
+static inline const struct co_task *co_task_of_const(const struct co_future *f)
+{
+	return (const struct co_task *)f;
+}
+
+/* wait.c: a future on a task's stack that a timer ends. */
+struct co_waiter {
+	struct list node;               /* for the queue of whatever it waits for */
+	struct co_future future;
+	struct co_timer timer;
+};
+void co_waiter_init(struct co_waiter *w);
+/* [suspends] The future's result; -ECANCELED; -ETIMEDOUT; -ENOMEM. In whatever way it ends, the node is out of its list. */
+int co_waiter_wait(struct co_waiter *w, int64_t deadline_us, const char *why);
+
+/* gather.c */
+bool co_gather_cancel(struct co_future *f);
+void co_gather_destroy(struct co_future *f);
+void co_gather_orphan(struct co_future *f);
+void co_shield_destroy(struct co_future *f);
+
+/* waitset.c */
+void co_waitset_member_done(struct co_item *item);
+
+/* post.c */
+struct co_post {
+	struct co_item item;
+	struct co_post *next;
+	co_call_fn *fn;
+	void *arg;
+	bool owned;                     /* by the mailbox: freed after it ran */
+};
+struct co_mailbox *co_mailbox_new(struct co_poll *poll) MUST_CHECK;
+struct co_mailbox *co_mailbox_ref(struct co_mailbox *m);
+void co_mailbox_unref(struct co_mailbox *m);
+/* No post gets in from here on; those that are in go through co_post_drop(). */
+void co_mailbox_close(struct co_mailbox *m);
+/* Any thread; `post` is the caller's memory until it ran. -ESHUTDOWN. */
+int co_mailbox_send(struct co_mailbox *m, struct co_post *post) MUST_CHECK;
+/* Moves what has come to the ready queue. */
+void co_mailbox_take(struct co_mailbox *m, struct co_loop *loop);
+/* Says that the loop is about to sleep: false where something has come, and it must not. */
+bool co_mailbox_sleep(struct co_mailbox *m);
+void co_mailbox_awake(struct co_mailbox *m);
+void co_post_run(struct co_mailbox *m, struct co_post *post);
+/* In a loop that ends: run if it is the caller's memory, dropped if the mailbox's. */
+void co_post_drop(struct co_mailbox *m, struct co_post *post);
+
+/* offload.c */
+void co_offload_free(struct co_offload *o);
+
+#endif

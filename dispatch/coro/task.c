@@ -1,0 +1,261 @@
+/*
+ * task.c: tasks: a future that a body on a stack of its own completes. Bodies run from the loop only and come back to it at each
+ * suspension; a cancel travels along the chain of what is awaited to its end. A task that never ran never had a stack.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "dispatch/coro/runtime.h"
+
+static struct co_task *task_new(co_body_fn *body, void *arg)
+{
+	struct co_loop *loop = co_loop_get();
+	struct co_task *task;
+
+	if (co_stack_promise(&loop->stacks) < 0)
+		return NULL;
+	task = co_task_of(co_future_alloc(loop, sizeof *task, CO_KIND_TASK));
+	if (task == NULL) {
+		co_stack_unpromise(&loop->stacks);
+		return NULL;
+	}
+	task->future.refs = 2;          /* the caller's and the loop's */
+	co_item_init(&task->wake, CO_ITEM_TASK);
+	task->awaiting = NULL;
+	task->stack = NULL;
+	task->body = body;
+	task->arg = arg;
+	task->why = "start";
+	task->born_us = clock_mono_us();
+	task->cancelling = 0;
+	task->must_cancel = false;
+	task->finished = false;
+	list_append(&loop->tasks, &task->all);
+	loop->n_tasks++;
+	co_loop_ready(loop, &task->wake);
+	return task;
+}
+
+struct co_future *co_task_new(co_body_fn *body, void *arg, const char *name_fmt, ...)
+{
+	struct co_task *task = task_new(body, arg);
+	va_list ap;
+
+	if (task == NULL)
+		return NULL;
+	va_start(ap, name_fmt);
+	vsnprintf(task->name_buf, sizeof task->name_buf, name_fmt, ap);
+	va_end(ap);
+	task->name = task->name_buf;
+	return &task->future;
+}
+
+struct co_future *co_task_new_static(co_body_fn *body, void *arg, const char *name)
+{
+	struct co_task *task = task_new(body, arg);
+
+	if (task == NULL)
+		return NULL;
+	task->name = name;
+	return &task->future;
+}
+
+void co_task_destroy(struct co_task *task)
+{
+	co_pool_release(&task->future.loop->pool, task, sizeof *task);
+}
+
+struct co_future *co_task_current(void)
+{
+	struct co_loop *loop = co_loop_current();
+
+	return loop != NULL && loop->current != NULL ? &loop->current->future : NULL;
+}
+
+const char *co_task_name(const struct co_future *task)
+{
+	CHECK(task->kind == CO_KIND_TASK);
+	return co_task_of_const(task)->name;
+}
+
+size_t co_task_count(const struct co_loop *loop)
+{
+	return loop->n_tasks;
+}
+
+/* ---- cancelling ---- */
+
+/* Each task on the way counts the request; the last one that can't pass it on keeps it. A loop and not a recursion, for chains are long. */
+bool co_task_cancel(struct co_task *task)
+{
+	size_t left = task->future.loop->n_tasks;
+
+	for (;; left--) {
+		struct co_future *next = task->awaiting;
+
+		CHECK(left > 0, "task \"%s\" awaits itself in a circle", task->name);
+		task->cancelling++;
+		if (next == NULL || next->state != CO_PENDING)
+			break;
+		if (next->kind != CO_KIND_TASK) {
+			if (co_cancel(next))
+				return true;
+			break;
+		}
+		task = co_task_of(next);
+	}
+	task->must_cancel = true;
+	return true;
+}
+
+bool co_task_uncancel(struct co_future *f)
+{
+	struct co_task *task = co_task_of(f);
+
+	CHECK(f->kind == CO_KIND_TASK);
+	if (task->cancelling > 0 && --task->cancelling == 0)
+		task->must_cancel = false;
+	return task->cancelling == 0;
+}
+
+unsigned co_task_cancelling(const struct co_future *task)
+{
+	CHECK(task->kind == CO_KIND_TASK);
+	return co_task_of_const(task)->cancelling;
+}
+
+/* ---- running ---- */
+
+static void leave(struct co_loop *loop, struct co_task *task)
+{
+	co_fiber_leave(&task->fiber, &loop->fiber, task->finished);
+	co_context_switch(&task->context, &loop->context);
+	co_fiber_arrive(&task->fiber, &loop->fiber);
+}
+
+/* The first frame of every task. */
+static void entry(void *arg)
+{
+	struct co_task *task = arg;
+	struct co_loop *loop = task->future.loop;
+
+	co_fiber_arrive(&task->fiber, &loop->fiber);
+	task->rc = task->body(task->arg);
+	task->finished = true;
+	leave(loop, task);
+	CHECK(!task->finished, "task \"%s\" ran on after its end", task->name);
+}
+
+/* A result that a cancel came too late to stop is lost to it, an error is not (CPython: Task.__step). */
+static void finish(struct co_loop *loop, struct co_task *task, int rc)
+{
+	enum co_state state = CO_DONE;
+
+	if (rc == -ECANCELED || (rc >= 0 && task->must_cancel))
+		state = CO_CANCELLED;
+	else if (rc < 0)
+		state = CO_FAILED;
+	task->must_cancel = false;
+	task->why = "end";
+	list_remove(&task->all);
+	loop->n_tasks--;
+	co_future_finish(&task->future, state, rc);
+	co_unref(&task->future);
+}
+
+static void begin(struct co_loop *loop, struct co_task *task)
+{
+	struct co_stack *stack = co_stack_get(&loop->stacks);
+
+	task->stack = stack;
+	co_context_make(&task->context, stack->bottom, stack->top, entry, task);
+	co_fiber_init(&task->fiber, stack->bottom, stack->top);
+}
+
+void co_task_step(struct co_loop *loop, struct co_task *task)
+{
+	if (__builtin_expect(task->stack == NULL, 0)) {
+		if (task->must_cancel) {
+			co_stack_unpromise(&loop->stacks);
+			finish(loop, task, -ECANCELED);
+			return;
+		}
+		begin(loop, task);
+	}
+	loop->current = task;
+	loop->switches_total++;
+	co_fiber_leave(&loop->fiber, &task->fiber, 0);
+	co_context_switch(&loop->context, &task->context);
+	co_fiber_arrive(&loop->fiber, NULL);
+	loop->current = NULL;
+	if (!task->finished)
+		return;
+	co_fiber_fini(&task->fiber);
+	co_stack_put(&loop->stacks, task->stack, task->name);
+	task->stack = NULL;
+	finish(loop, task, task->rc);
+}
+
+/* ---- suspending ---- */
+
+static struct co_task *suspendable(struct co_loop *loop)
+{
+	CHECK(loop->current != NULL, "only a task can wait, not a callback");
+	return loop->current;
+}
+
+static bool take_cancel(struct co_task *task)
+{
+	bool must = task->must_cancel;
+
+	task->must_cancel = false;
+	return must;
+}
+
+int co_await_for(struct co_future *f, const char *why)
+{
+	struct co_loop *loop = co_loop_get();
+	struct co_task *task;
+	int rc, saved_errno;
+
+	CHECK(f->loop == loop, "future of another thread's loop");
+	if (f->state != CO_PENDING)
+		return co_result(f);
+	task = suspendable(loop);
+	CHECK(f != &task->future, "task \"%s\" awaits itself", task->name);
+	saved_errno = errno;
+	f->refs++;
+	list_append(&f->done, &task->wake.node);
+	task->awaiting = f;
+	task->why = why;
+	if (task->must_cancel && co_cancel(f))
+		task->must_cancel = false;
+	leave(loop, task);
+	task->awaiting = NULL;
+	rc = co_result(f);
+	if (take_cancel(task))
+		rc = -ECANCELED;
+	co_unref(f);
+	errno = saved_errno;
+	return rc;
+}
+
+int co_await(struct co_future *f)
+{
+	return co_await_for(f, f->kind == CO_KIND_TASK ? "task" : f->kind == CO_KIND_GATHER ? "gather" :
+			    f->kind == CO_KIND_SHIELD ? "shield" : "future");
+}
+
+int co_yield(void)
+{
+	struct co_loop *loop = co_loop_get();
+	struct co_task *task = suspendable(loop);
+	int saved_errno = errno;
+
+	task->why = "yield";
+	co_loop_ready(loop, &task->wake);
+	leave(loop, task);
+	errno = saved_errno;
+	return take_cancel(task) ? -ECANCELED : 0;
+}
