@@ -3,11 +3,11 @@
  * And the offload pool, without threads: what is offloaded takes a while and then runs between two turns.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "daemon/base/alloc.h"
-#include "dispatch/coro/coro.h"
+#include "dispatch/coro/offload.h"
 #include "dispatch/coro/poll.h"
-#include "dispatch/coro/runtime.h"
 #include "tests/sim/sim.h"
 
 struct co_poll {
@@ -51,20 +51,43 @@ int co_poll_fd_wait(struct co_poll *p, int fd, short what, int64_t deadline_us)
 	return -EBADF;
 }
 
-/* The cancelled or late caller leaves the body to a run without it; here nothing is lost by waiting. */
-int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadline_us)
-{
-	int64_t done_us = sim.now_us + sim_between(100, 20000);
-	int rc = co_sleep_until(done_us < deadline_us ? done_us : deadline_us);
+/* ---- offload.h: what is handed over runs a while later, between two turns ---- */
 
-	if (rc == 0)
-		rc = done_us < deadline_us ? body(arg) : -ETIMEDOUT;
-	if (release != NULL)
-		release(arg);
-	return rc;
+struct co_offload_threads {
+	bool unused;
+};
+
+struct offloaded {
+	struct co_offload_job *job;
+	unsigned incarnation;
+};
+
+struct co_offload_threads *co_offload_threads_new(void)
+{
+	return mem_zalloc(sizeof(struct co_offload_threads));
 }
 
-void co_offload_free(struct co_offload *o)
+/* What is under way belongs to a process that has ended: its event finds that out. */
+void co_offload_threads_free(struct co_offload_threads *t)
 {
-	CHECK(o == NULL);
+	mem_free(t);
+}
+
+static void on_offloaded(void *arg)
+{
+	struct offloaded *o = arg;
+
+	if (sim_same(o->incarnation))
+		co_offload_work(o->job);
+	free(o);
+}
+
+int co_offload_threads_submit(struct co_offload_threads *t, struct co_offload_job *job)
+{
+	struct offloaded *o = sim_alloc(sizeof *o);
+
+	(void)t;
+	*o = (struct offloaded){ job, sim.incarnation };
+	sim_after(sim_between(100, 20000), on_offloaded, o);
+	return 0;
 }
