@@ -15,6 +15,7 @@
 
 #include "daemon/base/alloc.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/utf8.h"
 
 enum { VALUE_MAX = 1024, TAIL = 48 };   /* bytes of one value; room kept for what ends a line */
 
@@ -68,37 +69,21 @@ static void put_number(struct line *l, uint64_t n, bool negative)
 	put(l, digits + i, sizeof digits - i);
 }
 
-/* How many bytes of valid UTF-8 start here (RFC 3629, section 4); 0: none. */
-static size_t utf8_len(const unsigned char *s, size_t n)
-{
-	size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-
-	if (len == 0 || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return len;
-}
-
 /* Between quotes, escaped as JSON; logfmt readers take the same escapes. Bytes that are no UTF-8 become U+FFFD. */
 static void put_quoted(struct line *l, const char *s, size_t n)
 {
 	static const char hex[] = "0123456789abcdef";
-	const unsigned char *p = (const unsigned char *)s;
 
 	puts_line(l, "\"");
 	for (size_t i = 0, len; i < n; i += len) {
-		len = utf8_len(p + i, n - i);
+		len = utf8_len(s + i, n - i);
 		if (len == 0) {
 			puts_line(l, "\\ufffd");
 			len = 1;
-		} else if (p[i] == '"' || p[i] == '\\') {
-			put(l, (char[]){ '\\', (char)p[i] }, 2);
-		} else if (p[i] < 0x20 || p[i] == 0x7f) {
-			put(l, (char[]){ '\\', 'u', '0', '0', hex[p[i] >> 4], hex[p[i] & 15] }, 6);
+		} else if (s[i] == '"' || s[i] == '\\') {
+			put(l, (char[]){ '\\', s[i] }, 2);
+		} else if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f) {
+			put(l, (char[]){ '\\', 'u', '0', '0', hex[s[i] >> 4], hex[s[i] & 15] }, 6);
 		} else {
 			put(l, s + i, len);
 		}

@@ -1,0 +1,18 @@
+/* limits.h: file descriptors: the soft limit is raised to the hard one, and what is configured has to fit. Control thread. */
+#ifndef DAEMON_LIMITS_H
+#define DAEMON_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config;
+
+/* Raises the soft NOFILE limit to the hard one; how many descriptors that makes. */
+uint64_t limits_raise_files(void);
+/* How many descriptors `inflight` messages may need with this configuration: a connection each, at most max_inflight a provider, and
+ * what the process itself needs. */
+uint64_t limits_files_needed(const struct config *config, unsigned inflight);
+/* The most messages in flight that fit into `files`; 0: not even one. */
+unsigned limits_inflight_max(const struct config *config, uint64_t files);
+
+#endif
