@@ -5,25 +5,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/config.h"
 #include "daemon/ctl/admin_client.h"
 
 static const char default_socket[] = "unix:/run/smstrackd/admin.sock";
 
-int call_socket(struct cli *cli, char *ret, size_t ret_len)
+static int take_path(const char *where, char *ret, size_t ret_len)
 {
-	const char *where = cli->value[CLI_SOCKET];
+	bool unix_scheme = strncmp(where, "unix:", 5) == 0;
 
-	if (where == NULL)
-		where = getenv("SMSTRACK_SOCKET");
-	if (where == NULL || *where == '\0')
-		where = default_socket;
-	if (strncmp(where, "unix:", 5) == 0)
+	if (!unix_scheme && strchr(where, '/') == NULL) {
+		fprintf(stderr, "smstrack: '%.100s' is no socket: smstrack speaks over unix:PATH only\n", where);
+		return CTL_USAGE;
+	}
+	if (unix_scheme)
 		where += 5;
 	if (*where == '\0' || (size_t)snprintf(ret, ret_len, "%s", where) >= ret_len) {
 		fputs("smstrack: the socket's path is empty or too long\n", stderr);
 		return CTL_USAGE;
 	}
 	return CTL_OK;
+}
+
+static int socket_of_config(const char *path, char *ret, size_t ret_len)
+{
+	struct buf errors = { 0 };
+	struct config *config = config_load(path, &errors);
+	int rc = CTL_CONFIG;
+
+	if (config != NULL)
+		rc = take_path(config->admin.listen, ret, ret_len);
+	else
+		fprintf(stderr, "%.*s", (int)errors.len, errors.len > 0 ? errors.data : "");
+	config_free(config);
+	buf_fini(&errors);
+	return rc;
+}
+
+int call_socket(struct cli *cli, char *ret, size_t ret_len)
+{
+	const char *where = cli->value[CLI_SOCKET];
+
+	if (where == NULL && cli_has(cli, CLI_CONFIG))
+		return socket_of_config(cli->value[CLI_CONFIG], ret, ret_len);
+	if (where == NULL)
+		where = getenv("SMSTRACK_SOCKET");
+	return take_path(where != NULL && *where != '\0' ? where : default_socket, ret, ret_len);
 }
 
 static int exit_of(int rc)

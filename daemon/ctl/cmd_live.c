@@ -1,4 +1,4 @@
-/* live.c: the commands that look into the daemon as it runs: tasks, providers, partitions. Tables of what its JSON lists. */
+/* cmd_live.c: the commands that look into the daemon as it runs: tasks, providers, partitions. Tables of what its JSON lists. */
 #include <string.h>
 
 #include "daemon/ctl/commands.h"

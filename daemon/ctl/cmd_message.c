@@ -1,4 +1,4 @@
-/* message.c: the commands about one message: send puts it on the topic, show tells its way. */
+/* cmd_message.c: the commands about one message: send puts it on the topic, show tells its way. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

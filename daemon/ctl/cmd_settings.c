@@ -1,4 +1,4 @@
-/* settings.c: the commands that change how the daemon runs, or check what it would run with: reload, reopen-logs, set, check. */
+/* cmd_settings.c: the commands that change how the daemon runs, or check what it would run with: reload, reopen-logs, set, check. */
 #include <string.h>
 
 #include "daemon/config.h"

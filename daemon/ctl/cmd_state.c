@@ -1,4 +1,4 @@
-/* state.c: the commands about the daemon's state: status shows it; pause, resume and drain change it. */
+/* cmd_state.c: the commands about the daemon's state: status shows it; pause, resume and drain change it. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

@@ -30,6 +30,8 @@ bool demo_result_holds(const struct demo_result *r, struct buf *why)
 	size_t before = why->len;
 	uint64_t ends = r->sent + r->refused + r->failed + r->lapsed + r->held;
 
+	if (r->cut)
+		return true;
 	if (r->produced < r->messages && !r->interrupted)
 		buf_printf(why, "only %" PRIu64 " of %" PRIu64 " messages reached the topic\n", r->produced, r->messages);
 	if (!r->interrupted && r->open > 0)
@@ -79,8 +81,9 @@ static void funnel(const struct writer *w, const struct demo_result *r)
 		funnel_row(w, "lapsed", r->lapsed, r->messages, PAINT_BAD, "too late to send");
 	if (r->held > 0)
 		funnel_row(w, "held", r->held, r->messages, PAINT_WARN, "uncertain, waits for a person");
-	funnel_row(w, "open", r->open, r->messages, PAINT_BAD, "not settled");
-	funnel_row(w, "uncertain", r->uncertain, 0, PAINT_WARN, "sends nobody can know of; then resent, or failed");
+	funnel_row(w, "open", r->open, r->messages, r->interrupted ? PAINT_WARN : PAINT_BAD,
+		   r->interrupted ? "left on the topic" : "not settled");
+	funnel_row(w, "uncertain", r->uncertain, 0, PAINT_WARN, "sends nobody can know of: resent, or failed");
 }
 
 static const char *format_s(double s, char ret[28])
@@ -158,7 +161,9 @@ void demo_report(const struct demo_result *r, bool colour, struct buf *out)
 	reasons(&w, r);
 	ledger(&w, r);
 	buf_putc(out, '\n');
-	if (holds)
+	if (r->cut)
+		buf_puts(out, "Cut short: what was in flight is not accounted for.\n");
+	else if (holds)
 		buf_printf(out, "%sNothing lost, nothing counted twice%s%s.\n", paint(colour, PAINT_GOOD),
 			   r->interrupted ? ", of what was taken before the interruption" : "", paint(colour, PAINT_OFF));
 	else
@@ -221,7 +226,7 @@ void demo_progress_line(const struct demo_progress *p, unsigned width, bool colo
 	buf_printf(out, "[%s", paint(colour, PAINT_GOOD));
 	for (unsigned i = 0; i < bar; i++) {
 		if (i == full)
-			buf_puts(out, paint(colour, PAINT_DIM));
+			buf_printf(out, "%s%s", paint(colour, PAINT_OFF), paint(colour, PAINT_DIM));
 		buf_putc(out, i < full ? '#' : '.');
 	}
 	buf_printf(out, "%s] %s", paint(colour, PAINT_OFF), words);

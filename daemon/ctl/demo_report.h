@@ -30,13 +30,13 @@ struct demo_result {
 		uint64_t count;
 	} reasons[DEMO_REASONS_MAX];    /* of those not sent, as their records in Redis have it */
 	uint64_t reasons_more;          /* not sent, and neither counted above nor looked up */
-	bool interrupted;
+	bool interrupted, cut;          /* cut: interrupted again, what was in flight was not waited for */
 	int daemon_exit;
 };
 
 void demo_result_reason(struct demo_result *r, const char *state, const char *error);
 
-/* Whether all that was promised held; each thing that didn't is a line in `why`. */
+/* Whether all that was promised held; each thing that didn't is a line in `why`. Of a run that was cut nothing can be said: it holds. */
 bool demo_result_holds(const struct demo_result *r, struct buf *why);
 
 void demo_report(const struct demo_result *r, bool colour, struct buf *out);

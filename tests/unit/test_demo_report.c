@@ -42,6 +42,10 @@ static void test_demo_report_verdict_holds(void **state)
 	r.produced = 2000;
 	r.open = 1000;
 	assert_true(holds(&r));
+	r.ids_once--;
+	assert_false(holds(&r));
+	r.cut = true;
+	assert_true(holds(&r));
 }
 
 static void test_demo_report_verdict_finds_each_lie(void **state)
