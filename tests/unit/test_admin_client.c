@@ -23,7 +23,7 @@ struct server {
 	char got[1024];
 };
 
-/* Takes one request, to its empty line, answers and closes. */
+/* Takes one request, to the end of its body, answers and closes. */
 static void *serve(void *arg)
 {
 	struct server *s = arg;
@@ -31,7 +31,7 @@ static void *serve(void *arg)
 	size_t len = 0;
 	char byte;
 
-	while (len < sizeof s->got - 1 && (len < 4 || memcmp(s->got + len - 4, "\r\n\r\n", 4) != 0)) {
+	while (len < sizeof s->got - 1 && (len < 6 || memcmp(s->got + len - 6, "\r\n\r\n{}", 6) != 0)) {
 		ssize_t n = recv(fd, s->got + len, 1, 0);
 
 		if (n <= 0)
