@@ -41,8 +41,6 @@ int kafka_sink_dead_letter(struct kafka_sink *sink, const struct kafka_sink_orig
 int kafka_sink_produce(struct kafka_sink *sink, const struct kafka_message *message, int64_t deadline_us, int32_t *ret_partition,
 		       int64_t *ret_offset) MUST_CHECK;
 
-/* [suspends] On the control thread: how many partitions a topic has. -ENOENT, -EACCES, -EAGAIN. */
-int kafka_sink_partitions(struct kafka_sink *sink, const char *topic, int64_t deadline_us) MUST_CHECK;
 /* On the control thread: what is wrong with its connection: a literal ("no broker answers"), or NULL. */
 const char *kafka_sink_trouble(const struct kafka_sink *sink);
 const char *kafka_sink_dead_topic(const struct kafka_sink *sink);

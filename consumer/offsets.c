@@ -52,28 +52,29 @@ static int grow(struct offsets *o)
 	return 0;
 }
 
-int offsets_add(struct offsets *o, int64_t offset, void *item, uint64_t *ret_ticket)
+int offsets_reserve(struct offsets *o, int64_t offset)
 {
 	CHECK(offset >= 0);
 	if (offset <= o->last)
 		return -EINVAL;
 	if (offsets_skew(o) >= o->limit)
 		return -ENOSPC;
-	if (offsets_skew(o) == o->size && grow(o) < 0)
-		return -ENOMEM;
+	return offsets_skew(o) == o->size ? grow(o) : 0;
+}
+
+uint64_t offsets_add(struct offsets *o, int64_t offset, void *item)
+{
+	CHECK(offset > o->last && offsets_skew(o) < o->size);
 	*slot_of(o, o->head) = (struct offsets_slot){ .offset = offset, .item = item };
 	o->last = offset;
 	o->open++;
-	*ret_ticket = o->head++;
-	return 0;
+	return o->head++;
 }
 
 void offsets_done(struct offsets *o, uint64_t ticket)
 {
 	struct offsets_slot *slot;
 
-	if (ticket < o->stale)
-		return;
 	CHECK(ticket >= o->prefix && ticket < o->head, "ticket %llu", (unsigned long long)ticket);
 	slot = slot_of(o, ticket);
 	CHECK(!is_done(slot), "offset %lld is done twice", (long long)offset_of(slot));
@@ -86,16 +87,12 @@ void offsets_done(struct offsets *o, uint64_t ticket)
 
 void *offsets_item(const struct offsets *o, uint64_t ticket)
 {
-	if (ticket < o->stale)
-		return NULL;
 	CHECK(ticket >= o->tail && ticket < o->head, "ticket %llu", (unsigned long long)ticket);
 	return slot_of(o, ticket)->item;
 }
 
 void offsets_set_item(struct offsets *o, uint64_t ticket, void *item)
 {
-	if (ticket < o->stale)
-		return;
 	CHECK(ticket >= o->prefix && ticket < o->head, "ticket %llu", (unsigned long long)ticket);
 	slot_of(o, ticket)->item = item;
 }
@@ -122,11 +119,4 @@ void offsets_committed(struct offsets *o, int64_t offset)
 {
 	while (o->tail != o->prefix && offset_of(slot_of(o, o->tail)) < offset)
 		o->tail++;
-}
-
-void offsets_reset(struct offsets *o)
-{
-	o->tail = o->prefix = o->stale = o->head;
-	o->open = 0;
-	o->last = o->committable = -1;
 }

@@ -15,13 +15,13 @@ struct offsets_slot {
 	void *item;                     /* the caller's: the work that is under way; NULL: none */
 };
 
-/* Tickets count the offsets taken; [tail, prefix) are done, [prefix, head) hold the open ones. All below `stale` were let go. */
+/* Tickets count the offsets taken; [tail, prefix) are done, [prefix, head) hold the open ones. */
 struct offsets {
 	struct offsets_slot *ring;
 	uint32_t size;                  /* a power of two, grown on demand */
 	uint32_t limit;                 /* taken past the committed offset at most */
 	uint32_t open;
-	uint64_t tail, prefix, head, stale;
+	uint64_t tail, prefix, head;
 	int64_t last;                   /* the newest offset taken; -1: none */
 	int64_t committable;            /* -1: nothing yet */
 };
@@ -29,12 +29,14 @@ struct offsets {
 void offsets_init(struct offsets *o, uint32_t limit);
 void offsets_fini(struct offsets *o);
 
-/* Takes an offset, greater than all before (gaps are normal: compaction, transactions). *ret_ticket names it from now on. 0, -ENOSPC:
- * at the limit, commit first; -EINVAL: not greater than the last; -ENOMEM. */
-int offsets_add(struct offsets *o, int64_t offset, void *item, uint64_t *ret_ticket) MUST_CHECK;
-/* Its work is done and durable. A ticket that offsets_reset() let go moves nothing; twice is a bug. */
+/* Whether offsets_add() will take it, with memory made ready: 0; -EINVAL: not greater than the last; -ENOSPC: at the limit, commit
+ * first; -ENOMEM. */
+int offsets_reserve(struct offsets *o, int64_t offset) MUST_CHECK;
+/* Takes an offset that was reserved, greater than all before (gaps are normal: compaction, transactions). Its ticket. */
+uint64_t offsets_add(struct offsets *o, int64_t offset, void *item);
+/* Its work is done and durable. Twice is a bug. */
 void offsets_done(struct offsets *o, uint64_t ticket);
-/* The item of an offset that is open; NULL for tickets that were let go. */
+/* The item of an offset that is not committed. */
 void *offsets_item(const struct offsets *o, uint64_t ticket);
 void offsets_set_item(struct offsets *o, uint64_t ticket, void *item);
 /* Looks an open offset up (binary search): its ticket, or false. */
@@ -48,9 +50,6 @@ static inline int64_t offsets_committable(const struct offsets *o)
 
 /* Everything below `offset` is committed: its room is free again. */
 void offsets_committed(struct offsets *o, int64_t offset);
-
-/* Lets go of everything: the log has gone back, offsets start anew. Tickets given out before move nothing from now on. */
-void offsets_reset(struct offsets *o);
 
 /* Taken and not committed. */
 static inline uint32_t offsets_skew(const struct offsets *o)

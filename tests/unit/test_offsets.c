@@ -12,10 +12,8 @@
 
 static uint64_t add(struct offsets *o, int64_t offset)
 {
-	uint64_t ticket = 0;
-
-	assert_int_equal(offsets_add(o, offset, NULL, &ticket), 0);
-	return ticket;
+	assert_int_equal(offsets_reserve(o, offset), 0);
+	return offsets_add(o, offset, NULL);
 }
 
 static void test_offsets_prefix(void **state)
@@ -42,17 +40,17 @@ static void test_offsets_prefix(void **state)
 static void test_offsets_limit_counts_from_the_commit(void **state)
 {
 	struct offsets o;
-	uint64_t t[4], more;
+	uint64_t t[4];
 
 	(void)state;
 	offsets_init(&o, 4);
 	for (int i = 0; i < 4; i++)
 		t[i] = add(&o, i * 10);
 	assert_int_equal(offsets_room(&o), 0);
-	assert_int_equal(offsets_add(&o, 99, NULL, &more), -ENOSPC);
+	assert_int_equal(offsets_reserve(&o, 99), -ENOSPC);
 	offsets_done(&o, t[0]);
 	offsets_done(&o, t[1]);
-	assert_int_equal(offsets_add(&o, 99, NULL, &more), -ENOSPC);
+	assert_int_equal(offsets_reserve(&o, 99), -ENOSPC);
 	offsets_committed(&o, 11);      /* both */
 	assert_int_equal(offsets_room(&o), 2);
 	offsets_committed(&o, 1000);    /* never past what is done */
@@ -64,33 +62,12 @@ static void test_offsets_limit_counts_from_the_commit(void **state)
 static void test_offsets_refuses_to_go_back(void **state)
 {
 	struct offsets o;
-	uint64_t t;
 
 	(void)state;
 	offsets_init(&o, 4);
 	add(&o, 7);
-	assert_int_equal(offsets_add(&o, 7, NULL, &t), -EINVAL);
-	assert_int_equal(offsets_add(&o, 6, NULL, &t), -EINVAL);
-	offsets_fini(&o);
-}
-
-static void test_offsets_reset_forgets_old_tickets(void **state)
-{
-	struct offsets o;
-	uint64_t old, now;
-
-	(void)state;
-	offsets_init(&o, 4);
-	old = add(&o, 7);
-	offsets_reset(&o);
-	assert_int_equal(offsets_committable(&o), -1);
-	now = add(&o, 7);               /* the same offset again, of another log */
-	assert_int_not_equal(old, now);
-	offsets_done(&o, old);
-	assert_int_equal(offsets_committable(&o), -1);
-	assert_int_equal(o.open, 1);
-	offsets_done(&o, now);
-	assert_int_equal(offsets_committable(&o), 8);
+	assert_int_equal(offsets_reserve(&o, 7), -EINVAL);
+	assert_int_equal(offsets_reserve(&o, 6), -EINVAL);
 	offsets_fini(&o);
 }
 
@@ -158,7 +135,8 @@ static void model_step(struct model *m, struct offsets *o, int64_t *next)
 		*next += 1 + (rnd(4) == 0 ? rnd(1000) : 0);
 		if (m->n == MODEL_MAX)
 			return;
-		if (offsets_add(o, *next, NULL, &m->ticket[m->n]) == 0) {
+		if (offsets_reserve(o, *next) == 0) {
+			m->ticket[m->n] = offsets_add(o, *next, NULL);
 			m->offset[m->n] = *next;
 			m->done[m->n++] = false;
 		} else {
@@ -225,7 +203,6 @@ int main(void)
 		cmocka_unit_test(test_offsets_prefix),
 		cmocka_unit_test(test_offsets_limit_counts_from_the_commit),
 		cmocka_unit_test(test_offsets_refuses_to_go_back),
-		cmocka_unit_test(test_offsets_reset_forgets_old_tickets),
 		cmocka_unit_test(test_offsets_find_and_items),
 		cmocka_unit_test(test_offsets_random_against_model),
 	};
