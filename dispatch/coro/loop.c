@@ -15,9 +15,15 @@
 #include "dispatch/coro/runtime.h"
 
 enum {
-	/* Looking outside costs a system call: turns that run little share one. */
-	ITEMS_PER_POLL = 32,
+	/* Looking outside costs a system call: turns that run little share one, up to so many callbacks or about 0.1 ms. */
+	ITEMS_PER_POLL = 128,
+	TICKS_PER_POLL = 1 << 18,
+	/* Reading the tick counter costs as much as a switch: short callbacks share one reading. */
+	ITEMS_PER_TICKS = 8,
 };
+
+/* About a millisecond at any clock from 1 to 4 GHz; only says when the real clock is worth a system call. */
+#define LONG_TICKS (UINT64_C(1) << 21)
 
 static _Thread_local struct co_loop *current_loop;
 
@@ -184,24 +190,22 @@ static inline uint64_t ticks(void)
 #endif
 }
 
-/* About a millisecond at any clock from 1 to 4 GHz; only says when the real clock is worth a system call. */
-#define LONG_TICKS (UINT64_C(1) << 21)
-
-/* After each callback: the thread's CPU time is read about once a millisecond, so that when a long one ends, what was read last is not
- * long before its start. */
-static inline void account(struct co_loop *loop)
+/* The thread's CPU time is read about once a millisecond, so that when a long callback ends, what was read last is not long before its
+ * start. Where callbacks take their time, each is looked at by itself. */
+static void account(struct co_loop *loop)
 {
-	uint64_t now = ticks();
+	uint64_t now = ticks(), took = now - loop->last_ticks;
 
-	if (__builtin_expect(now - loop->cpu_mark_ticks > LONG_TICKS, 0)) {
+	if (now - loop->cpu_mark_ticks > LONG_TICKS) {
 		int64_t cpu_us = clock_thread_cpu_us();
 
-		if (now - loop->last_ticks > LONG_TICKS && cpu_us - loop->cpu_mark_us > loop->longest_call_us)
+		if (took > LONG_TICKS && cpu_us - loop->cpu_mark_us > loop->longest_call_us)
 			loop->longest_call_us = cpu_us - loop->cpu_mark_us;
 		loop->cpu_mark_us = cpu_us;
 		loop->cpu_mark_ticks = now;
 	}
 	loop->last_ticks = now;
+	loop->ticks_item = loop->items_total + (took > LONG_TICKS / 8 ? 1 : ITEMS_PER_TICKS);
 }
 
 void co_loop_stats(struct co_loop *loop, struct co_loop_stats *ret_stats)
@@ -252,19 +256,21 @@ static void look_outside(struct co_loop *loop)
 	int64_t deadline_us = 0;
 
 	if (!list_empty(&loop->ready) || loop->stopping) {
-		if (!loop->stopping && loop->items_since_poll < ITEMS_PER_POLL) {
+		if (!loop->stopping && loop->items_total - loop->poll_item < ITEMS_PER_POLL &&
+		    loop->last_ticks - loop->poll_ticks < TICKS_PER_POLL) {
 			co_mailbox_take(loop->mailbox, loop);
 			return;
 		}
 	} else if (co_mailbox_sleep(loop->mailbox)) {
 		deadline_us = co_timers_next(&loop->timers);
 	}
-	loop->items_since_poll = 0;
+	loop->poll_item = loop->items_total;
 	co_poll_wait(loop->poll, deadline_us);
 	co_mailbox_awake(loop->mailbox);
 	clock_update();
 	co_mailbox_take(loop->mailbox, loop);
 	account(loop);
+	loop->poll_ticks = loop->last_ticks;
 }
 
 static void turn(struct co_loop *loop)
@@ -276,8 +282,8 @@ static void turn(struct co_loop *loop)
 	list_splice(&loop->running, &loop->ready);
 	while ((node = list_pop(&loop->running)) != NULL) {
 		run_item(loop, list_entry(node, struct co_item, node));
-		loop->items_since_poll++;
-		account(loop);
+		if (++loop->items_total >= loop->ticks_item)
+			account(loop);
 	}
 	if (!list_empty(&loop->hooks)) {
 		run_hooks(loop);
@@ -292,7 +298,8 @@ void co_loop_run(struct co_loop *loop)
 	CHECK(!loop->in_turn, "the loop runs already");
 	loop->in_turn = true;
 	loop->cpu_mark_us = clock_thread_cpu_us();
-	loop->cpu_mark_ticks = loop->last_ticks = ticks();
+	loop->cpu_mark_ticks = loop->last_ticks = loop->poll_ticks = ticks();
+	loop->ticks_item = loop->items_total + 1;
 	do
 		turn(loop);
 	while (!loop->stopping);

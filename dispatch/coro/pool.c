@@ -20,6 +20,7 @@ void co_pool_init(struct co_pool *p)
 {
 	*p = (struct co_pool){ 0 };
 	list_init(&p->big);
+	p->watched = CO_ASAN || RUNNING_ON_VALGRIND;
 }
 
 void co_pool_fini(struct co_pool *p)

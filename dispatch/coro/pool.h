@@ -6,6 +6,7 @@
 #ifndef CORO_POOL_H
 #define CORO_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "daemon/base/check.h"
@@ -22,6 +23,7 @@ struct co_pool {
 	struct co_pool_free *free[CO_POOL_CLASSES];
 	struct co_pool_chunk *chunks;
 	struct list big;
+	bool watched;                   /* ASan or valgrind want to know what is lent */
 };
 
 void co_pool_init(struct co_pool *p);
@@ -44,8 +46,10 @@ MUST_CHECK static inline void *co_pool_alloc(struct co_pool *p, size_t size)
 	if (class >= CO_POOL_CLASSES || p->free[class] == NULL)
 		return co_pool_grow(p, size);
 	f = p->free[class];
-	co_memory_lend(f, size);
-	VALGRIND_MAKE_MEM_DEFINED(f, sizeof *f);
+	if (__builtin_expect(p->watched, 0)) {
+		co_memory_lend(f, size);
+		VALGRIND_MAKE_MEM_DEFINED(f, sizeof *f);
+	}
 	p->free[class] = f->next;
 	return f;
 }
@@ -61,7 +65,8 @@ static inline void co_pool_release(struct co_pool *p, void *ptr, size_t size)
 	}
 	f->next = p->free[class];
 	p->free[class] = f;
-	co_memory_take(f, size);
+	if (__builtin_expect(p->watched, 0))
+		co_memory_take(f, size);
 }
 
 #endif

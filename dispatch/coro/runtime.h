@@ -17,7 +17,6 @@ enum co_item_kind { CO_ITEM_CALL = 1, CO_ITEM_TIMER, CO_ITEM_DONE, CO_ITEM_TASK,
 enum co_future_kind { CO_KIND_FUTURE = 1, CO_KIND_EMBEDDED, CO_KIND_TASK, CO_KIND_GATHER, CO_KIND_SHIELD };
 
 struct co_future {
-	uint32_t refs;
 	uint8_t state;                  /* enum co_state */
 	uint8_t kind;                   /* enum co_future_kind */
 	bool retrieved;                 /* somebody saw the error */
@@ -26,6 +25,7 @@ struct co_future {
 	struct list done;               /* co_items of those who wait for it */
 	void *value;
 	uint64_t mark;                  /* of the last co_wait() or co_gather() that counted it, to see duplicates */
+	uint32_t refs;                  /* not beside the bytes above: read together right after it was written they stall */
 };
 
 enum { CO_TASK_NAME = 48 };
@@ -79,10 +79,12 @@ struct co_loop {
 	struct list hooks;
 	struct list *next_hook;
 	bool stopping, in_turn;
-	unsigned items_since_poll;
 	uint64_t mark;
-	uint64_t turns_total, switches_total;
-	uint64_t last_ticks;            /* when the last callback ended */
+	uint64_t turns_total, switches_total, items_total;
+	uint64_t poll_item;             /* items_total at the last poll */
+	uint64_t ticks_item;            /* at which the tick counter is to be read next */
+	uint64_t last_ticks;            /* when the last callback ended that was looked at */
+	uint64_t poll_ticks;            /* when the last poll ended */
 	uint64_t cpu_mark_ticks;        /* when cpu_mark_us was read */
 	int64_t cpu_mark_us, longest_call_us;
 	co_unretrieved_fn *on_unretrieved;
