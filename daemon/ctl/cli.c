@@ -102,7 +102,7 @@ static int unknown_command(const char *word, const struct cli_command *table, ch
 	const char *names[64], *near;
 	size_t n = 0;
 
-	for (; table[n].name != NULL && n < ARRAY_LEN(names); n++)
+	for (; n < ARRAY_LEN(names) && table[n].name != NULL; n++)
 		names[n] = table[n].name;
 	near = cli_nearest(word, names, n);
 	snprintf(err, err_len, "unknown command '%.40s'%s%s%s", word, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");

@@ -127,7 +127,8 @@ static size_t read_buckets(const char *text, const char *name, struct bucket *re
 			ret[n++] = (struct bucket){ .le = bound };
 		ret[i].count += s.value;
 	}
-	qsort(ret, n, sizeof *ret, compare_buckets);
+	if (n > 0)
+		qsort(ret, n, sizeof *ret, compare_buckets);
 	return n;
 }
 

@@ -93,6 +93,7 @@ void table_render(struct table *t, unsigned width, bool colour, struct buf *out)
 	unsigned widths[TABLE_COLUMNS_MAX];
 	const char *cell = t->cells.data;
 
+	CHECK(t->n_columns > 0);
 	for (unsigned c = 0; c < t->n_columns; c++)
 		widths[c] = text_width(t->columns[c].title);
 	for (size_t i = 0; i < t->n_rows && !t->cells.oom; i++, cell += strlen(cell) + 1) {
