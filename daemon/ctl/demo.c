@@ -120,10 +120,10 @@ static void make_job(size_t n, struct buf *out)
 static void feed(struct demo *d, int64_t now_us, struct buf *job)
 {
 	struct demo_result *r = &d->result;
-	uint64_t ends = r->sent + r->refused + r->failed + r->lapsed + r->held, refused;
+	uint64_t refused;
 	size_t due = (size_t)((double)(now_us - d->first_us) * (double)d->rate / 1e6) + 1;
 
-	for (; d->put < due && d->put < r->messages && d->put < ends + OPEN_MAX; d->put++) {
+	for (; d->put < due && d->put < r->messages && d->put < r->settled + OPEN_MAX; d->put++) {
 		char key[32];
 		int len = snprintf(key, sizeof key, "%zu", d->put);
 
@@ -146,30 +146,25 @@ static void read_metrics(struct demo *d, const char *m)
 	static const char latency[] = "smstrack_accepted_to_sent_seconds";
 	struct demo_result *r = &d->result;
 
-	r->accepted = count(m, "smstrack_accepted_total", NULL);
+	r->accepted = count(m, "smstrack_records_total", NULL) - count(m, "smstrack_records_rejected_total", NULL);
+	d->inflight = count(m, "smstrack_records_open", NULL);
+	r->settled = r->accepted > d->inflight ? r->accepted - d->inflight : 0;
 	r->sent = count(m, "smstrack_sent_total", NULL);
 	r->refused = count(m, "smstrack_refused_total", NULL);
 	r->failed = count(m, "smstrack_failed_total", NULL);
 	r->lapsed = count(m, "smstrack_lapsed_total", NULL);
-	r->held = count(m, "smstrack_held_total", NULL);
 	r->uncertain = count(m, "smstrack_store_uncertain_total", NULL);
 	r->extra_sends = count(m, "smstrack_store_extra_sends_total", NULL);
 	r->duplicates = count(m, "smstrack_store_duplicates_total", NULL);
-	d->inflight = count(m, "smstrack_inflight", NULL);
 	r->p50_s = metrics_text_quantile(m, latency, 0.50);
 	r->p90_s = metrics_text_quantile(m, latency, 0.90);
 	r->p99_s = metrics_text_quantile(m, latency, 0.99);
 }
 
-static uint64_t settled(const struct demo_result *r)
-{
-	return r->sent + r->refused + r->failed + r->lapsed + r->held;
-}
-
 /* 0, or the errno of a daemon that doesn't answer. */
 static int look(struct demo *d, int64_t now_us)
 {
-	uint64_t before = settled(&d->result);
+	uint64_t before = d->result.settled;
 	char err[ADMIN_ERR_MAX];
 	struct admin_reply reply;
 	int rc = admin_call(d->world.admin, "GET", "/metrics", NULL, 5000, &reply, err);
@@ -180,7 +175,7 @@ static int look(struct demo *d, int64_t now_us)
 	if (reply.status == 200)
 		read_metrics(d, reply.body);
 	admin_reply_fini(&reply);
-	if (settled(&d->result) != before)
+	if (d->result.settled != before)
 		d->last_us = now_us;
 	return 0;
 }
@@ -197,7 +192,7 @@ static unsigned terminal_width(const struct demo *d)
 static void draw(struct demo *d, int64_t now_us, bool last)
 {
 	int64_t since_us = now_us - d->drawn_us;
-	struct demo_progress p = { .total = d->result.messages, .settled = settled(&d->result), .inflight = d->inflight };
+	struct demo_progress p = { .total = d->result.messages, .settled = d->result.settled, .inflight = d->inflight };
 	struct buf line = { 0 };
 
 	if (!last && since_us < (d->terminal ? DRAW_US : LINE_US))
@@ -269,7 +264,7 @@ static bool is_over(struct demo *d, int64_t now_us, int64_t paused_us)
 		return true;
 	if (paused_us > 0)
 		return now_us - paused_us > PAUSE_US || (d->looked_us > paused_us + LOOK_US && d->inflight == 0);
-	if (settled(r) >= r->messages)
+	if (r->settled >= r->messages)
 		return true;
 	return d->put >= r->messages && now_us - d->last_us > SETTLE_US;
 }
@@ -309,7 +304,7 @@ static int flow(struct demo *d)
 
 /* ---- what came out ---- */
 
-/* Why a message was not sent, as its own record in Redis says. */
+/* Why a message was not sent, as its own record in Redis says. Without a record it is still on the topic. */
 static void look_up(struct demo *d, size_t n)
 {
 	char target[64], err[ADMIN_ERR_MAX];
@@ -324,10 +319,27 @@ static void look_up(struct demo *d, size_t n)
 	record = reply.status == 200 ? json_loads(reply.body, 0, NULL) : NULL;
 	if (record != NULL)
 		demo_result_reason(&d->result, call_str(record, "state"), call_str(record, "error"));
-	else if (reply.status != 404)   /* no record: still on the topic, and counted as open */
+	else if (reply.status != 404)
 		d->result.reasons_more++;
 	json_decref(record);
 	admin_reply_fini(&reply);
+}
+
+static void look_up_all(struct demo *d)
+{
+	size_t lookups = 0, not_taken = 0;
+
+	for (size_t n = 0; n < d->put; n++)
+		not_taken += demo_provider_taken(d->world.provider, n) == 0;
+	for (size_t n = 0; n < d->put && !d->result.cut; n++) {
+		if (demo_provider_taken(d->world.provider, n) > 0)
+			continue;
+		if (lookups++ == REASONS_LOOKUPS) {
+			d->result.reasons_more += not_taken - REASONS_LOOKUPS;
+			return;
+		}
+		look_up(d, n);
+	}
 }
 
 static void collect(struct demo *d)
@@ -335,26 +347,19 @@ static void collect(struct demo *d)
 	struct demo_result *r = &d->result;
 	int64_t cpu_us, peak_bytes;
 	uint64_t unused;
-	size_t lookups = 0;
 
 	look(d, clock_mono_exact_us());
 	demo_kafka_poll(d->world.kafka, &r->produced, &unused);
-	r->open = r->produced > settled(r) ? r->produced - settled(r) : 0;
+	r->open = r->produced > r->settled ? r->produced - r->settled : 0;
 	r->elapsed_us = d->last_us - d->first_us;
+	r->cut = d->interrupts > 1;
 	if (demo_child_usage(&d->world.daemon, &cpu_us, &peak_bytes) == 0) {
 		r->cpu_us = cpu_us - d->cpu_before_us;
 		r->peak_bytes = peak_bytes;
 	}
-	for (size_t n = 0; n < d->put && d->interrupts < 2; n++) {
-		if (demo_provider_taken(d->world.provider, n) > 0)
-			continue;
-		if (r->interrupted && settled(r) < r->produced && lookups > REASONS_LOOKUPS / 10)
-			break;
-		if (lookups++ < REASONS_LOOKUPS)
-			look_up(d, n);
-		else
-			r->reasons_more++;
-	}
+	look_up_all(d);
+	if (r->reasons_more == 0)
+		demo_result_take_ends(r);
 }
 
 static void count_ledger(struct demo *d)
@@ -366,6 +371,21 @@ static void count_ledger(struct demo *d)
 		d->result.ids_once += taken == 1;
 		d->result.ids_more += taken > 1;
 	}
+}
+
+/* Last words: what to type next, with the names that this program goes by here. */
+static void what_next(struct buf *out)
+{
+	const char *self = program_invocation_name, *slash = strrchr(self, '/');
+	int dir = slash != NULL ? (int)(slash + 1 - self) : 0;
+
+	buf_puts(out, "\nNothing is left of it. What to type next:\n");
+	buf_printf(out, "  %s demo -n 50000 -r 10000\n      more of it, faster\n", self);
+	buf_printf(out, "  %s demo --hold\n      keep it running, to try status, tasks, pause, set, show, send on it\n", self);
+	buf_printf(out, "  %.*ssmstrackd --check-config FILE\n      your own configuration; a sample is etc/smstrackd.conf\n", dir, self);
+	if (access("tests/unit", X_OK) == 0)
+		buf_puts(out, "  make check\n      every test, on a real Kafka and a real Redis\n");
+	buf_printf(out, "  %s --help\n      what an operator can say\n", self);
 }
 
 static int report(struct demo *d)
@@ -382,12 +402,7 @@ static int report(struct demo *d)
 		return holds ? CTL_OK : CTL_REFUSED;
 	}
 	demo_report(&d->result, d->colour, &text);
-	buf_puts(&text, "\nNothing is left of it. What to type next:\n"
-			"  build/smstrack demo -n 50000 -r 10000      more of it, faster\n"
-			"  build/smstrack demo --hold                 keep it running, to try smstrack on it\n"
-			"  build/smstrackd --check-config FILE        your own configuration (sample: etc/smstrackd.conf)\n"
-			"  build/smstrack --help                      what an operator can say\n"
-			"  make check                                 every test, on a real Kafka and a real Redis\n");
+	what_next(&text);
 	if (call_print(&text) != CTL_OK)
 		return CTL_BUG;
 	return holds ? CTL_OK : CTL_REFUSED;
@@ -415,7 +430,6 @@ static int run(struct demo *d, const struct demo_world_options *options)
 	collect(d);
 	if (cli_has(d->cli, CLI_HOLD) && d->interrupts == 0)
 		hold(d);
-	d->result.cut = d->interrupts > 1;
 	d->result.daemon_exit = demo_world_end_daemon(&d->world, d->result.cut ? 500 : 20000);
 	count_ledger(d);
 	return report(d);

@@ -15,7 +15,7 @@ struct demo_result {
 	uint64_t messages;              /* asked for */
 	uint64_t produced;              /* taken by Kafka */
 	/* as the daemon counts */
-	uint64_t accepted, sent, refused, failed, lapsed, held, open;
+	uint64_t accepted, settled, sent, refused, failed, lapsed, held, open;
 	uint64_t uncertain, extra_sends, duplicates, dead;
 	/* as the provider counts: ids taken once, more than once, and its requests */
 	uint64_t ids_once, ids_more;
@@ -35,6 +35,8 @@ struct demo_result {
 };
 
 void demo_result_reason(struct demo_result *r, const char *state, const char *error);
+/* Takes the ends other than `sent` from the reasons, which the records in Redis gave: for when every message not sent was looked up. */
+void demo_result_take_ends(struct demo_result *r);
 
 /* Whether all that was promised held; each thing that didn't is a line in `why`. Of a run that was cut nothing can be said: it holds. */
 bool demo_result_holds(const struct demo_result *r, struct buf *why);

@@ -12,7 +12,7 @@
 static struct demo_result good_result(void)
 {
 	return (struct demo_result){
-		.messages = 1000, .produced = 1000, .accepted = 1000, .sent = 970, .refused = 20, .failed = 10, .uncertain = 15,
+		.messages = 1000, .produced = 1000, .accepted = 1000, .settled = 1000, .sent = 970, .refused = 20, .failed = 10, .uncertain = 15,
 		.ids_once = 970, .p50_s = 0.05, .p90_s = 0.08, .p99_s = 0.5, .elapsed_us = 1000000, .cpu_us = 50000, .peak_bytes = 20000000,
 		.rate = 1000,
 	};
@@ -40,6 +40,7 @@ static void test_demo_report_verdict_holds(void **state)
 	r = good_result();
 	r.interrupted = true;
 	r.produced = 2000;
+	r.accepted = 1500;
 	r.open = 1000;
 	assert_true(holds(&r));
 	r.ids_once--;
