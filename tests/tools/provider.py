@@ -51,7 +51,7 @@ class Provider:
             self.options += ["-C", tls[0], "-K", tls[1]]
         self.scheme = "https" if tls else "http"
         self.port = self.control_port = 0
-        self.proc = None
+        self.proc = self.connection = None
 
     def start(self):
         argv = [binary(), *self.options, "-p", self.port, "-c", self.control_port]
@@ -67,16 +67,18 @@ class Provider:
         return f"{self.scheme}://127.0.0.1:{self.port}/send"
 
     def _control(self, method, path, body=None):
-        c = http.client.HTTPConnection("127.0.0.1", self.control_port, timeout=10)
+        if not self.connection:
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.control_port, timeout=10)
         try:
-            c.request(method, path, body)
-            r = c.getresponse()
+            self.connection.request(method, path, body)
+            r = self.connection.getresponse()
             text = r.read()
-            if r.status != 200:
-                raise RuntimeError(f"provider_sim {path}: {r.status} {text!r}")
-            return json.loads(text)
-        finally:
-            c.close()
+        except Exception:
+            self.connection = None
+            raise
+        if r.status != 200:
+            raise RuntimeError(f"provider_sim {path}: {r.status} {text!r}")
+        return json.loads(text)
 
     def stats(self):
         return self._control("GET", "/control/stats")
@@ -91,13 +93,13 @@ class Provider:
         if self.proc:
             self.proc.stop()
             self.proc.p.stdout.close()
-            self.proc = None
+            self.proc = self.connection = None
 
     def kill(self):
         if self.proc:
             self.proc.kill()
             self.proc.p.stdout.close()
-            self.proc = None
+            self.proc = self.connection = None
 
     def ledger(self):
         """Every request that was read in full, in order."""

@@ -49,7 +49,8 @@ void conn_kill(struct conn *c, bool reset)
 	if (reset)
 		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	close(c->fd);
-	bump(&c->sim->open, -1);
+	if (!c->control)
+		bump(&c->sim->open, -1);
 	c->prev->next = c->next;
 	c->next->prev = c->prev;
 	c->next = c->sim->dead;
@@ -436,6 +437,8 @@ void conn_start(struct listener *l, int fd)
 	event_assign(&c->writable, sim->base, fd, EV_WRITE, on_writable, c);
 	evtimer_assign(&c->timer, sim->base, on_timer, c);
 	event_add(&c->readable, NULL);
-	bump(&sim->connections, 1);
-	bump(&sim->open, 1);
+	if (!c->control) {
+		bump(&sim->connections, 1);
+		bump(&sim->open, 1);
+	}
 }

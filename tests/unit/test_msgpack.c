@@ -106,7 +106,7 @@ static void test_msgpack_reads_what_it_never_writes(void **state)
 
 static void test_msgpack_garbage_is_refused(void **state)
 {
-	static const char *const bad[] = { "\x80", "\xc1", "\xc7\x01\x01\x01", "\xde\x00\x01", "\xcc", "\xdc\x00", "\xd9\x05""abc" };
+	static const char *const bad[] = { "\x80", "\xc1", "\xc7\x01\x01\x01", "\xde\x00\x01", "\xcc", "\xdc\x00", "\xd9\x05xyz" };
 	char deep[32];
 	struct msgpack_reader r;
 	struct msgpack_item item;
