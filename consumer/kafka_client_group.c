@@ -88,13 +88,12 @@ int kafka_client_next(struct kafka_client *client, struct kafka_rebalance **ret)
 	void *item = NULL;
 	int rc;
 
-	client->users++;
+	client->users++;                /* until it is answered */
 	rc = co_queue_get(client->rebalances, &item, CLOCK_NEVER);
-	client->users--;
-	if (rc < 0)
-		return rc;
-	if (item == NULL)
-		return -ESHUTDOWN;
+	if (rc < 0 || item == NULL) {
+		client->users--;
+		return rc < 0 ? rc : -ESHUTDOWN;
+	}
 	*ret = item;
 	return 0;
 }
@@ -126,6 +125,7 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *r)
 		log_error("kafka assignment refused", LOG_STR("error", rd_kafka_err2name(err)));
 	rd_kafka_topic_partition_list_destroy(list);
 	mem_free(r);
+	client->users--;
 }
 
 int kafka_client_commit(struct kafka_client *client, const struct kafka_part *parts, size_t n, int64_t deadline_us)
