@@ -7,6 +7,10 @@ void clock_update(void)
 {
 }
 
+void clock_forget(void)
+{
+}
+
 int64_t clock_mono_us(void)
 {
 	return sim.now_us;

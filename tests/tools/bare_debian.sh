@@ -5,23 +5,26 @@
 #
 # How this machine reaches its package sources is passed on as it is: resolver, hosts, apt's configuration, local CAs, maven's settings.
 set -eu
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$(readlink -f "$0")")/../.."
+if [[ $(id -u) != 0 ]]; then
+	echo "bare_debian: root is needed, for chroot and mount" >&2
+	exit 77
+fi
+if ! command -v debootstrap >/dev/null; then
+	echo "bare_debian: apt-get install debootstrap" >&2
+	exit 77
+fi
+if [[ -z ${BARE_DEBIAN_INSIDE:-} ]]; then
+	exec unshare --mount --pid --fork --kill-child --mount-proc --propagation private env BARE_DEBIAN_INSIDE=1 tests/tools/bare_debian.sh "$@"
+fi
 suite=${1:-bookworm}
 root=$(mktemp -d "${TMPDIR:-/tmp}/bare-debian.XXXXXX")
 began=$SECONDS
 
 say() { echo "bare_debian: $* ($((SECONDS - began)) s)"; }
 
-# Ends what runs inside, by its root, then takes the place down.
+# Mounts and processes are of this script's own namespaces: they go with it.
 cleanup() {
-	for sig in TERM KILL; do
-		for p in /proc/[0-9]*; do
-			if [[ $(readlink "$p/root" 2>/dev/null) == "$root" ]]; then
-				kill -$sig "${p#/proc/}" 2>/dev/null || true
-			fi
-		done
-		[[ $sig == TERM ]] && sleep 0.3
-	done
 	for m in dev/shm dev/pts dev sys proc; do
 		mountpoint -q "$root/$m" && umount -l "$root/$m"
 	done
@@ -32,14 +35,6 @@ cleanup() {
 	fi
 }
 
-if [[ $(id -u) != 0 ]]; then
-	echo "bare_debian: root is needed, for chroot and mount" >&2
-	exit 77
-fi
-if ! command -v debootstrap >/dev/null; then
-	echo "bare_debian: apt-get install debootstrap" >&2
-	exit 77
-fi
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
@@ -63,7 +58,7 @@ if [[ -e ${HOME:-/root}/.m2/settings.xml ]]; then
 	cp "${HOME:-/root}/.m2/settings.xml" "$root/root/.m2/"
 fi
 mount -t proc proc "$root/proc"
-mount --rbind /sys "$root/sys" 2>/dev/null || mount -t sysfs sysfs "$root/sys" || true
+mount -t sysfs sysfs "$root/sys" 2>/dev/null || mount --bind /sys "$root/sys"
 mount --bind /dev "$root/dev"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts" 2>/dev/null || true
 mountpoint -q "$root/dev/shm" || mount -t tmpfs tmpfs "$root/dev/shm" 2>/dev/null || true
@@ -83,4 +78,4 @@ while IFS= read -r -d ';' command; do
 		exit "$code"
 	fi
 done <<<"${COMMANDS:-make demo;make check};"
-say "both pass"
+say "all pass"

@@ -91,9 +91,9 @@ static void test_config_defaults(void **state)
 	(void)state;
 	struct config *c = good(GOOD);
 
-	assert_string_equal(c->kafka.brokers, "k1:9092,k2:9092");
+	assert_string_equal(c->kafka.source.brokers, "k1:9092,k2:9092");
 	assert_string_equal(c->kafka.topics, "sms.outbound");
-	assert_int_equal(c->kafka.start, CONFIG_START_ERROR);
+	assert_int_equal(c->kafka.source.start, KAFKA_START_ERROR);
 	assert_int_equal(c->daemon.inflight, 2000);
 	assert_int_equal(c->dispatch.inflight, 2000);
 	assert_true(c->daemon.workers >= 1);
@@ -109,8 +109,8 @@ static void test_config_defaults(void **state)
 	assert_int_equal(c->providers[0].timeout_ms, 10000);
 	assert_false(c->providers[0].split_provider);
 	assert_int_equal(c->send.on_uncertain, STORE_RESEND);
-	assert_int_equal(c->kafka.n_extra, 1);
-	assert_string_equal(c->kafka.extra[0].key, "client.id");
+	assert_int_equal(c->kafka.source.n_settings, 1);
+	assert_string_equal(c->kafka.settings[0].key, "client.id");
 	config_free(c);
 }
 
@@ -277,12 +277,12 @@ static void test_config_kafka_keys_pass(void **state)
 	write_secret("hunter2\n", 0600);
 	c = good("[provider a]\nurl = http://127.0.0.1/\n[kafka]\nbrokers = x:1\nsecurity.protocol = sasl_ssl\nsasl.password_file = secret\n"
 		 "group.instance.id = me\n");
-	assert_int_equal(c->kafka.n_extra, 4);
-	assert_string_equal(c->kafka.extra[0].key, "group.instance.id");
-	assert_string_equal(c->kafka.extra[2].key, "security.protocol");
-	assert_string_equal(c->kafka.extra[2].value, "sasl_ssl");
-	assert_string_equal(c->kafka.extra[3].key, "sasl.password");
-	assert_string_equal(c->kafka.extra[3].value, "hunter2");
+	assert_int_equal(c->kafka.source.n_settings, 4);
+	assert_string_equal(c->kafka.settings[0].key, "group.instance.id");
+	assert_string_equal(c->kafka.settings[2].key, "security.protocol");
+	assert_string_equal(c->kafka.settings[2].value, "sasl_ssl");
+	assert_string_equal(c->kafka.settings[3].key, "sasl.password");
+	assert_string_equal(c->kafka.settings[3].value, "hunter2");
 	config_free(c);
 	bad("[kafka]\nbrokers = x:1\nenable.auto.commit = true\n", 3, "enable.auto.commit", "smstrackd alone");
 	bad("[kafka]\nbrokers = x:1\nbootstrap.servers = x:1\n", 3, "bootstrap.servers", "\"brokers\"");

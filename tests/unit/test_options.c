@@ -135,7 +135,7 @@ static void test_options_set_words(void **state)
 	assert_true(sets("daemon", "log_level", "error", &c) && c.daemon.log_level == LOG_LEVEL_ERROR);
 	assert_true(sets("daemon", "log_format", "json", &c) && c.daemon.log_format == LOG_FORMAT_JSON);
 	assert_true(sets("send", "on_uncertain", "hold", &c) && c.send.on_uncertain == STORE_HOLD);
-	assert_true(sets("kafka", "start", "latest", &c) && c.kafka.start == CONFIG_START_LATEST);
+	assert_true(sets("kafka", "start", "latest", &c) && c.kafka.source.start == KAFKA_START_LATEST);
 	assert_false(sets("daemon", "log_level", "erro", &c));
 	assert_false(sets("daemon", "log_level", "", &c));
 	assert_true(sets("provider", "split", "provider", &p) && p.split_provider);

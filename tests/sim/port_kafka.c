@@ -1,0 +1,663 @@
+/*
+ * port_kafka.c: kafka_client.h against the simulated cluster. A client, its queues and what it has prefetched are the process' memory;
+ * requests and answers on the way are the world's. As librdkafka: rebalances are told one after the other and wait for their answer,
+ * a queue tells of records once, when it was empty, and a produce answers exactly once.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/kafka_client.h"
+#include "daemon/base/alloc.h"
+#include "daemon/base/list.h"
+#include "dispatch/coro/coro.h"
+#include "tests/sim/kafka_sim.h"
+#include "tests/sim/sim.h"
+#include "tests/sim/verify.h"
+
+enum { VALUE_MAX_BYTES = 4096 };        /* of the simulated broker: more is refused for good */
+
+struct kafka_client {
+	struct kafka_sim_member *member;        /* NULL: not one */
+	unsigned member_id;
+	unsigned generation;
+	struct co_queue *rebalances;            /* of struct kafka_rebalance; NULL in it: closed */
+	struct list queues;
+	bool closing;
+	unsigned users, producing;
+};
+
+struct kafka_queue {
+	struct list node;
+	struct kafka_client *client;
+	struct fetch *fetch;
+	unsigned partition;
+	bool reading;                           /* the assignment was answered */
+	int64_t position, fetched;              /* what was handed out; what is here; next offsets */
+	void (*on_readable)(void *arg);
+	void *arg;
+};
+
+/* The way from the broker to one queue. */
+struct fetch {
+	unsigned refs, incarnation;
+	struct kafka_queue *queue;              /* NULL: closed */
+	bool under_way;
+};
+
+static unsigned partition_of(const char *topic, int32_t partition)
+{
+	CHECK(strcmp(topic, KAFKA_SIM_TOPIC) == 0 && partition >= 0 && (unsigned)partition < sim.kafka->n_partitions);
+	return (unsigned)partition;
+}
+
+/* ---- a question that the broker answers after a while: 0, or as it went there; -EAGAIN where nothing came back in time ---- */
+
+struct request {
+	unsigned incarnation;
+	struct co_future *future;               /* the process'; touched only while that lives and waits */
+	bool waited_for;
+	int rc;
+	void (*at_broker)(struct request *r);
+	struct kafka_client *client;            /* for at_broker(): who asks, as it was when it asked */
+	struct kafka_sim_member *member;
+	unsigned member_id, generation;
+	size_t n;
+	struct kafka_part parts[KAFKA_PARTITIONS_MAX];
+};
+
+static void on_answer(void *arg)
+{
+	struct request *r = arg;
+
+	if (sim_same(r->incarnation) && r->waited_for && !co_done(r->future) && sim_effect("kafka answer")) {
+		r->waited_for = false;
+		co_set_result(r->future, -r->rc);
+		return;                         /* ask() frees it */
+	}
+	free(r);
+}
+
+static void on_request(void *arg)
+{
+	struct request *r = arg;
+	bool lost = !sim.healed && sim_below(1000) < sim.kafka->lose_permille;
+
+	r->rc = -EAGAIN;
+	if (sim.kafka->up && !(lost && sim_chance(50))) {
+		r->rc = 0;
+		r->at_broker(r);
+	}
+	if (lost)
+		r->rc = -EAGAIN;
+	sim_after(lost ? 5 * 1000000 : kafka_sim_latency_us(), on_answer, r);
+}
+
+/* [suspends] `r` is taken over; its answer's data, if any, is copied to ret_parts. */
+static int ask(struct request *r, int64_t deadline_us, struct kafka_part *ret_parts)
+{
+	struct kafka_client *c = r->client;
+	int rc;
+
+	r->incarnation = sim.incarnation;
+	r->member = c->member;
+	r->member_id = c->member_id;
+	r->generation = c->generation;
+	r->future = co_future_new();
+	r->waited_for = true;
+	CHECK(r->future != NULL);
+	if (sim_effect("kafka request"))
+		sim_after(kafka_sim_latency_us(), on_request, r);
+	c->users++;
+	rc = co_wait_for(r->future, deadline_us);
+	c->users--;
+	co_unref(r->future);
+	if (r->waited_for) {                    /* gone before the answer came, which frees the request */
+		r->waited_for = false;
+		return rc == -ETIMEDOUT ? -EAGAIN : rc;
+	}
+	if (rc != -ECANCELED)
+		rc = r->rc;
+	if (rc == 0 && ret_parts != NULL)
+		memcpy(ret_parts, r->parts, r->n * sizeof *ret_parts);
+	free(r);
+	return rc;
+}
+
+/* ---- a client's life ---- */
+
+int kafka_client_check(const struct kafka_options *options, char *err, size_t err_len)
+{
+	(void)options;
+	(void)err;
+	(void)err_len;
+	return 0;
+}
+
+static const char *setting(const struct kafka_options *o, const char *key)
+{
+	for (size_t i = 0; i < o->n_settings; i++)
+		if (strcmp(o->settings[i].key, key) == 0)
+			return o->settings[i].value;
+	return "";
+}
+
+struct joining {
+	unsigned incarnation;
+	struct kafka_client *client;
+	char instance[32];
+};
+
+static void on_join(void *arg)
+{
+	struct joining *j = arg;
+
+	if (!sim_same(j->incarnation) || j->client->closing) {
+		free(j);
+		return;
+	}
+	if (!sim.kafka->up) {
+		sim_after(500000, on_join, j);
+		return;
+	}
+	j->client->member = kafka_sim_join(sim.kafka, j->instance, j->client);
+	j->client->member_id = j->client->member->id;
+	free(j);
+}
+
+static struct kafka_client *client_new(char *err, size_t err_len)
+{
+	struct kafka_client *c = mem_zalloc(sizeof *c);
+
+	if (c == NULL) {
+		snprintf(err, err_len, "out of memory");
+		return NULL;
+	}
+	c->rebalances = co_queue_new(0);
+	CHECK(c->rebalances != NULL);
+	list_init(&c->queues);
+	return c;
+}
+
+struct kafka_client *kafka_client_new_consumer(const struct kafka_options *options, char *err, size_t err_len)
+{
+	struct kafka_client *c = client_new(err, err_len);
+	struct joining *j;
+
+	if (c == NULL || options->n_topics == 0)
+		return c;
+	j = sim_alloc(sizeof *j);
+	j->incarnation = sim.incarnation;
+	j->client = c;
+	snprintf(j->instance, sizeof j->instance, "%s", setting(options, "group.instance.id"));
+	sim_after(10 * kafka_sim_latency_us(), on_join, j);
+	return c;
+}
+
+struct kafka_client *kafka_client_new_producer(const struct kafka_options *options, char *err, size_t err_len)
+{
+	(void)options;
+	return client_new(err, err_len);
+}
+
+void kafka_client_close(struct kafka_client *client, int64_t deadline_us)
+{
+	struct kafka_client *c = client;
+
+	if (c == NULL)
+		return;
+	if (c->member != NULL && c->member->client == c && c->member->id == c->member_id) {
+		if (c->member->in_group && c->member->assigned != 0 && !c->member->owes_revoke) {
+			c->member->owes_revoke = true;
+			port_kafka_revoke(c->member, false);
+		}
+		while (c->member->owes_revoke && clock_mono_us() < deadline_us && co_sleep_ms(5) == 0)
+			;
+		kafka_sim_leave(sim.kafka, c->member);
+	}
+	while (c->producing > 0 && clock_mono_us() < deadline_us && co_sleep_ms(5) == 0)
+		;
+	c->closing = true;
+	CHECK(co_queue_try_put(c->rebalances, NULL) == 0);
+	while (c->users > 0 && co_sleep_ms(5) == 0)
+		;
+	if (sim.alive && (!list_empty(&c->queues) || c->users > 0 || c->producing > 0))
+		sim_fail("kafka client closed with %s", c->users > 0 ? "calls under way" : c->producing > 0 ? "records unsent" : "queues open");
+	co_queue_free(c->rebalances);
+	mem_free(c);
+}
+
+const char *kafka_client_trouble(const struct kafka_client *client)
+{
+	(void)client;
+	return sim.kafka->up ? NULL : "kafka: no broker answers";
+}
+
+bool kafka_client_cooperative_is_safe(void)
+{
+	return false;
+}
+
+static void at_nothing(struct request *r)
+{
+	(void)r;
+}
+
+int kafka_client_partitions(struct kafka_client *client, const char *topic, int64_t deadline_us)
+{
+	struct request *r = sim_alloc(sizeof *r);
+	int rc;
+
+	r->client = client;
+	r->at_broker = at_nothing;
+	rc = ask(r, deadline_us, NULL);
+	if (rc != 0)
+		return rc;
+	if (strcmp(topic, KAFKA_SIM_TOPIC) == 0)
+		return (int)sim.kafka->n_partitions;
+	return strcmp(topic, KAFKA_SIM_DEAD) == 0 ? 1 : -ENOENT;
+}
+
+/* ---- the group ---- */
+
+struct notice {
+	unsigned incarnation;
+	struct kafka_client *client;
+	unsigned member_id, generation;
+	enum kafka_rebalance_kind kind;
+	uint32_t partitions;
+};
+
+static struct kafka_rebalance *rebalance_of(const struct notice *n)
+{
+	unsigned count = (unsigned)__builtin_popcount(n->partitions);
+	struct kafka_rebalance *r = mem_zalloc(sizeof *r + count * sizeof *r->parts);
+
+	CHECK(r != NULL);
+	r->kind = n->kind;
+	r->parts = (struct kafka_part *)(r + 1);
+	for (unsigned p = 0; p < sim.kafka->n_partitions; p++)
+		if (n->partitions >> p & 1)
+			r->parts[r->n++] = (struct kafka_part){ .topic = KAFKA_SIM_TOPIC, .partition = (int32_t)p, .offset = -1,
+								.committed = -1 };
+	return r;
+}
+
+static void on_notice(void *arg)
+{
+	struct notice *n = arg;
+
+	if (sim_same(n->incarnation) && !n->client->closing && n->client->member_id == n->member_id && sim_effect("kafka rebalance")) {
+		if (n->kind == KAFKA_ASSIGN)
+			n->client->generation = n->generation;
+		CHECK(co_queue_try_put(n->client->rebalances, rebalance_of(n)) == 0);
+	}
+	free(n);
+}
+
+static void tell(struct kafka_sim_member *m, enum kafka_rebalance_kind kind)
+{
+	struct notice *n;
+
+	if (!sim_same(m->incarnation) || m->client == NULL)
+		return;
+	n = sim_alloc(sizeof *n);
+	*n = (struct notice){ m->incarnation, m->client, m->id, m->generation, kind, m->assigned };
+	/* Within the order of what this member is told. */
+	sim_after(3000 + (kind == KAFKA_ASSIGN ? 1000 : 0), on_notice, n);
+}
+
+void port_kafka_revoke(struct kafka_sim_member *m, bool lost)
+{
+	tell(m, lost ? KAFKA_LOST : KAFKA_REVOKE);
+}
+
+void port_kafka_assign(struct kafka_sim_member *m)
+{
+	/* A join that is answered at once: its client doesn't know its member yet. */
+	if (m->client != NULL && sim_same(m->incarnation))
+		m->client->member_id = m->id;
+	tell(m, KAFKA_ASSIGN);
+}
+
+int kafka_client_next(struct kafka_client *client, struct kafka_rebalance **ret)
+{
+	void *item = NULL;
+	int rc;
+
+	client->users++;
+	rc = co_queue_get(client->rebalances, &item, CLOCK_NEVER);
+	client->users--;
+	if (rc < 0)
+		return rc;
+	if (item == NULL)
+		return -ESHUTDOWN;
+	*ret = item;
+	return 0;
+}
+
+static void fetch_soon(struct kafka_queue *q);
+
+static void start_reading(struct kafka_client *c, const struct kafka_part *part)
+{
+	list_each(node, &c->queues) {
+		struct kafka_queue *q = list_entry(node, struct kafka_queue, node);
+
+		if (q->partition == (unsigned)part->partition && !q->reading) {
+			q->reading = true;
+			q->position = q->fetched = part->offset;
+			sim_trace("kafka: reads %u from %lld", q->partition, (long long)part->offset);
+			fetch_soon(q);
+			return;
+		}
+	}
+}
+
+static void on_answered(void *arg)
+{
+	struct notice *n = arg;
+
+	if (sim_same(n->incarnation) && !n->client->closing && n->client->member != NULL && n->client->member->id == n->member_id)
+		kafka_sim_answered(sim.kafka, n->client->member);
+	free(n);
+}
+
+/* Lost: out of the group, which it joins again at once. */
+static void rejoin(struct kafka_client *c)
+{
+	struct joining *j = sim_alloc(sizeof *j);
+
+	*j = (struct joining){ .incarnation = sim.incarnation, .client = c };
+	memcpy(j->instance, c->member->instance, sizeof j->instance);
+	c->member->client = NULL;
+	sim_after(kafka_sim_latency_us(), on_join, j);
+}
+
+void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *rebalance)
+{
+	struct notice *n;
+
+	sim_trace("kafka: member %u answers %d", client->member_id, (int)rebalance->kind);
+	for (size_t i = 0; i < rebalance->n && rebalance->kind == KAFKA_ASSIGN; i++)
+		if (rebalance->parts[i].offset >= 0)
+			start_reading(client, &rebalance->parts[i]);
+	if (rebalance->kind != KAFKA_ASSIGN && sim_effect("kafka rebalance answer")) {
+		list_each(node, &client->queues)
+			list_entry(node, struct kafka_queue, node)->reading = false;
+		if (rebalance->kind == KAFKA_LOST) {
+			rejoin(client);
+		} else {
+			n = sim_alloc(sizeof *n);
+			*n = (struct notice){ .incarnation = sim.incarnation, .client = client, .member_id = client->member_id };
+			sim_after(kafka_sim_latency_us(), on_answered, n);
+		}
+	}
+	mem_free(rebalance);
+}
+
+static void offsets_at_broker(struct request *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct kafka_sim_log *log = &sim.kafka->logs[partition_of(r->parts[i].topic, r->parts[i].partition)];
+
+		r->parts[i].committed = log->committed;
+		r->parts[i].low = 0;
+		r->parts[i].high = log->end;
+	}
+}
+
+int kafka_client_offsets(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
+{
+	struct request *r = sim_alloc(sizeof *r);
+
+	CHECK(n <= KAFKA_PARTITIONS_MAX);
+	r->client = client;
+	r->at_broker = offsets_at_broker;
+	r->n = n;
+	memcpy(r->parts, parts, n * sizeof *parts);
+	return ask(r, deadline_us, parts);
+}
+
+static void commit_at_broker(struct request *r)
+{
+	if (r->member == NULL || !kafka_sim_may_commit(sim.kafka, r->member, r->member_id, r->generation)) {
+		sim_trace("kafka: commit of member %u refused", r->member_id);
+		sim.kafka->refused_total++;
+		r->rc = -ESTALE;
+		return;
+	}
+	for (size_t i = 0; i < r->n; i++)
+		kafka_sim_commit(sim.kafka, partition_of(r->parts[i].topic, r->parts[i].partition), r->parts[i].offset);
+}
+
+int kafka_client_commit(struct kafka_client *client, const struct kafka_part *parts, size_t n, int64_t deadline_us)
+{
+	struct request *r = sim_alloc(sizeof *r);
+
+	CHECK(n <= KAFKA_PARTITIONS_MAX);
+	r->client = client;
+	r->at_broker = commit_at_broker;
+	r->n = n;
+	memcpy(r->parts, parts, n * sizeof *parts);
+	for (size_t i = 0; i < n; i++)
+		r->parts[i].topic = KAFKA_SIM_TOPIC;    /* the caller's may be gone when it arrives */
+	return ask(r, deadline_us, NULL);
+}
+
+bool kafka_client_bounds(struct kafka_client *client, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_high)
+{
+	(void)client;
+	*ret_low = 0;
+	*ret_high = sim.kafka->logs[partition_of(topic, partition)].end;
+	return true;
+}
+
+/* ---- a partition's queue ---- */
+
+static void fetch_unref(struct fetch *f)
+{
+	if (--f->refs == 0)
+		free(f);
+}
+
+static void on_fetch(void *arg)
+{
+	struct fetch *f = arg;
+	struct kafka_queue *q = sim_same(f->incarnation) ? f->queue : NULL;
+	int64_t end, was;
+
+	f->under_way = false;
+	if (q != NULL && q->reading && !sim.kafka->up) {
+		fetch_soon(q);
+	} else if (q != NULL && q->reading && sim_effect("kafka records")) {
+		end = sim.kafka->logs[q->partition].end;
+		was = q->fetched;
+		q->fetched = was + sim_between(1, 32);
+		if (q->fetched > end)
+			q->fetched = end;
+		if (q->fetched < was)
+			q->fetched = was;
+		if (was == q->position && q->fetched > was && q->on_readable != NULL)
+			q->on_readable(q->arg);
+		if (q->fetched < end)
+			fetch_soon(q);
+	}
+	fetch_unref(f);
+}
+
+static void fetch_soon(struct kafka_queue *q)
+{
+	if (q->fetch->under_way)
+		return;
+	q->fetch->under_way = true;
+	q->fetch->refs++;
+	sim_after(sim.kafka->up ? kafka_sim_latency_us() : 500000, on_fetch, q->fetch);
+}
+
+/* Fetch requests wait at the broker: whoever reads the partition, dead or alive, is found through its client. */
+void port_kafka_appended(unsigned partition)
+{
+	for (size_t i = 0; i < sim.kafka->n_members; i++) {
+		struct kafka_sim_member *m = &sim.kafka->members[i];
+
+		if (m->client == NULL || !sim_same(m->incarnation))
+			continue;
+		list_each(node, &m->client->queues) {
+			struct kafka_queue *q = list_entry(node, struct kafka_queue, node);
+
+			if (q->partition == partition && q->reading)
+				fetch_soon(q);
+		}
+	}
+}
+
+struct kafka_queue *kafka_queue_open(struct kafka_client *client, const char *topic, int32_t partition)
+{
+	struct kafka_queue *q = mem_zalloc(sizeof *q);
+
+	if (q == NULL)
+		return NULL;
+	q->client = client;
+	q->partition = partition_of(topic, partition);
+	q->fetch = sim_alloc(sizeof *q->fetch);
+	*q->fetch = (struct fetch){ .refs = 1, .incarnation = sim.incarnation, .queue = q };
+	list_append(&client->queues, &q->node);
+	return q;
+}
+
+int kafka_queue_attach(struct kafka_queue *queue, void (*on_readable)(void *arg), void *arg)
+{
+	queue->on_readable = on_readable;
+	queue->arg = arg;
+	return 0;
+}
+
+unsigned kafka_queue_read(struct kafka_queue *queue, struct kafka_record *ret_records, unsigned max)
+{
+	const struct kafka_sim_log *log = &sim.kafka->logs[queue->partition];
+	unsigned n = 0;
+
+	while (n < max && queue->position < queue->fetched) {
+		const struct kafka_sim_record *r = kafka_sim_at(log, queue->position);
+
+		if (r == NULL || r->offset >= queue->fetched) {
+			queue->position = queue->fetched;
+			break;
+		}
+		ret_records[n++] = (struct kafka_record){ .offset = r->offset, .timestamp_ms = r->timestamp_ms, .key = r->key, .value = r->value,
+							  .key_len = r->key_len, .value_len = r->value_len, .handle = (void *)1 };
+		queue->position = r->offset + 1;
+	}
+	if (queue->reading && queue->fetched < log->end)
+		fetch_soon(queue);
+	return n;
+}
+
+void kafka_queue_close(struct kafka_queue *queue)
+{
+	if (queue == NULL)
+		return;
+	queue->fetch->queue = NULL;
+	fetch_unref(queue->fetch);
+	list_remove(&queue->node);
+	mem_free(queue);
+}
+
+void kafka_record_free(struct kafka_record *record)
+{
+	CHECK(record->handle != NULL, "freed twice");
+	record->handle = NULL;
+}
+
+bool kafka_record_header(const struct kafka_record *record, const char *name, const void **ret_value, size_t *ret_len)
+{
+	(void)record;
+	(void)name;
+	(void)ret_value;
+	(void)ret_len;
+	return false;
+}
+
+/* ---- producing ---- */
+
+struct produce {
+	unsigned incarnation;
+	struct kafka_client *client;
+	struct kafka_sim_record record;
+	bool dead_topic;
+	kafka_sent_fn *on_sent;
+	void *arg;
+	int rc;
+	int64_t offset;
+};
+
+static void produce_free(struct produce *p)
+{
+	for (size_t i = 0; i < p->record.n_headers; i++) {
+		free(p->record.headers[i].name);
+		free(p->record.headers[i].value);
+	}
+	free(p->record.headers);
+	free(p->record.key);
+	free(p->record.value);
+	free(p);
+}
+
+static void on_produced(void *arg)
+{
+	struct produce *p = arg;
+
+	if (sim_same(p->incarnation) && sim_effect("kafka delivery report")) {
+		p->client->producing--;
+		p->on_sent(p->rc, 0, p->offset, p->arg);
+	}
+	produce_free(p);
+}
+
+static void on_produce(void *arg)
+{
+	struct produce *p = arg;
+	bool lost = !sim.healed && sim_below(1000) < sim.kafka->lose_permille;
+
+	if (!p->dead_topic)
+		p->rc = -ENOENT;
+	else if (p->record.value_len > VALUE_MAX_BYTES)
+		p->rc = -EMSGSIZE;
+	else if (!sim.kafka->up || (lost && sim_chance(50)))
+		p->rc = -EAGAIN;
+	if (p->rc == 0) {
+		p->offset = kafka_sim_append(sim.kafka, &sim.kafka->dead, &p->record, 0);
+		verify_dead(&p->record);
+	}
+	if (lost)
+		p->rc = -EAGAIN;
+	sim_after(kafka_sim_latency_us(), on_produced, p);
+}
+
+int kafka_client_produce(struct kafka_client *client, const struct kafka_message *message, kafka_sent_fn *on_sent, void *arg)
+{
+	struct produce *p = sim_alloc(sizeof *p);
+	struct kafka_sim_record *r = &p->record;
+
+	*p = (struct produce){ .incarnation = sim.incarnation, .client = client, .on_sent = on_sent, .arg = arg,
+			       .dead_topic = strcmp(message->topic, KAFKA_SIM_DEAD) == 0 };
+	r->timestamp_ms = message->timestamp_ms;
+	r->key = message->key != NULL ? sim_copy(message->key, message->key_len) : NULL;
+	r->key_len = message->key_len;
+	r->value = message->value != NULL ? sim_copy(message->value, message->value_len) : NULL;
+	r->value_len = message->value_len;
+	r->headers = sim_alloc((message->n_headers + 1) * sizeof *r->headers);
+	r->n_headers = message->n_headers;
+	for (size_t i = 0; i < message->n_headers; i++) {
+		const struct kafka_header *h = &message->headers[i];
+
+		r->headers[i] = (struct kafka_sim_header){ sim_copy(h->name, strlen(h->name)), sim_copy(h->value, h->len), h->len };
+	}
+	client->producing++;
+	if (sim_effect("kafka produce"))
+		sim_after(kafka_sim_latency_us(), on_produce, p);
+	else
+		produce_free(p);
+	return 0;
+}
