@@ -112,13 +112,14 @@ class Bench:
         return got
 
     def _watch(self, process, group, n, timeout):
-        pid, redis_pid = process.pid, self.redis.proc.pid
+        pid, redis_pid, provider_pid = process.pid, self.redis.proc.pid, self.provider.proc.pid
 
         def ended():
             return stat(pid)[0] == "Z"
 
         until(lambda: self.provider.stats()["requests"] > 0 or ended(), 60, "the first request", every=0.003)
-        t0, (_, cpu0), redis0, rss, replied = time.monotonic(), stat(pid), stat(redis_pid)[1], 0, None
+        t0, (_, cpu0), redis0, provider0 = time.monotonic(), stat(pid), stat(redis_pid)[1], stat(provider_pid)[1]
+        rss, replied = 0, None
         with self.kafka.watch(group, self.topic) as watch:
             def all_committed():
                 nonlocal rss, replied
@@ -144,11 +145,12 @@ class Bench:
                 time.sleep(0.02)
             wall, (_, cpu1) = time.monotonic() - t0, stat(pid)
         return {"cpu_us_per_message": (cpu1 - cpu0) / n * 1e6, "messages_per_s": n / (replied or wall), "rss_mb": rss, "wall_s": wall,
-                "replied_s": replied or wall, "redis_cpu_us_per_message": (stat(redis_pid)[1] - redis0) / n * 1e6}
+                "replied_s": replied or wall, "redis_cpu_us_per_message": (stat(redis_pid)[1] - redis0) / n * 1e6,
+                "provider_cpu_us_per_message": (stat(provider_pid)[1] - provider0) / n * 1e6}
 
 
 UNITS = {"cpu_us_per_message": "us", "messages_per_s": "1/s", "rss_mb": "MB", "wall_s": "s", "replied_s": "s", "redis_cpu_us_per_message": "us",
-         "connections": "1"}
+         "connections": "1", "provider_cpu_us_per_message": "us"}
 
 
 class Results:
