@@ -3,6 +3,9 @@
 #include <strings.h>
 
 #include "dispatch/http_client.h"
+#include "dispatch/http_date.h"
+
+enum { RETRY_AFTER_S_MAX = 86400 };
 
 const char *http_failure_name(enum http_failure failure)
 {
@@ -34,4 +37,27 @@ const struct http_header *http_reply_header(const struct http_reply *reply, cons
 			return &reply->headers[i];
 	}
 	return NULL;
+}
+
+int64_t http_reply_retry_after_ms(const struct http_reply *reply, int64_t now_ms)
+{
+	const struct http_header *h = http_reply_header(reply, "Retry-After"), *date;
+	int64_t s = 0, now_s;
+
+	if (h == NULL || h->value_len == 0)
+		return 0;
+	if (h->value[0] >= '0' && h->value[0] <= '9') {
+		for (size_t i = 0; i < h->value_len; i++) {
+			if (h->value[i] < '0' || h->value[i] > '9')
+				return 0;
+			s = s < RETRY_AFTER_S_MAX ? s * 10 + (h->value[i] - '0') : s;
+		}
+	} else {
+		date = http_reply_header(reply, "Date");
+		now_s = date != NULL ? http_date_parse(date->value, date->value_len) : -1;
+		s = http_date_parse(h->value, h->value_len) - (now_s >= 0 ? now_s : now_ms / 1000);
+	}
+	if (s < 0)
+		return 0;
+	return (s < RETRY_AFTER_S_MAX ? s : RETRY_AFTER_S_MAX) * 1000;
 }

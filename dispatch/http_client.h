@@ -84,6 +84,9 @@ const char *http_failure_name(enum http_failure failure);       /* "connect_refu
 
 /* The first header of that name (any case), or NULL. */
 const struct http_header *http_reply_header(const struct http_reply *reply, const char *name);
+/* Its Retry-After (seconds, or a date: measured against the reply's own Date where it has one, else against `now_ms`), at most a day; 0
+ * where it doesn't say. */
+int64_t http_reply_retry_after_ms(const struct http_reply *reply, int64_t now_ms);
 
 struct http_client_counters {
 	uint64_t requests_total, bytes_out_total, bytes_in_total, connects_total, connect_errors_total, malformed_total;

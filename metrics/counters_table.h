@@ -42,3 +42,4 @@ X(COUNTER_REBALANCES, "smstrack_rebalances_total", TOTAL, "Assignments and revoc
 X(COUNTER_PARTITIONS_LOST, "smstrack_partitions_lost_total", TOTAL, "Partitions that the group took away without asking.")
 X(COUNTER_PARTITIONS, "smstrack_partitions", GAUGE, "Partitions assigned to this process.")
 X(COUNTER_LOGS_WENT_BACK, "smstrack_logs_went_back_total", TOTAL, "Partitions whose log was found cut or made anew.")
+X(COUNTER_REPLIES_WITHOUT_ID, "smstrack_replies_without_id_total", TOTAL, "Accepting replies of providers in which no message id was found.")
