@@ -210,6 +210,7 @@ static void account(struct co_loop *loop)
 
 void co_loop_stats(struct co_loop *loop, struct co_loop_stats *ret_stats)
 {
+	account(loop);
 	*ret_stats = (struct co_loop_stats){
 		.turns_total = loop->turns_total,
 		.switches_total = loop->switches_total,

@@ -47,7 +47,7 @@ MUST_CHECK static inline void *co_pool_alloc(struct co_pool *p, size_t size)
 		return co_pool_grow(p, size);
 	f = p->free[class];
 	if (__builtin_expect(p->watched, 0)) {
-		co_memory_lend(f, size);
+		co_memory_lend(f, size < sizeof *f ? sizeof *f : size);
 		VALGRIND_MAKE_MEM_DEFINED(f, sizeof *f);
 	}
 	p->free[class] = f->next;

@@ -1,0 +1,308 @@
+/* dispatch/coro/offload.c, offload_threads.c, poll_libevent.c: bodies on other threads, descriptors. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "tests/unit/test_coro.h"
+
+/* A body that holds until it is told to go on; no sleeping. */
+struct gate {
+	int pipe[2];
+	atomic_int entered, left, released;
+};
+
+static void gate_open(struct gate *g)
+{
+	*g = (struct gate){ .entered = 0 };
+	CHECK(pipe2(g->pipe, O_CLOEXEC) == 0);
+}
+
+static void gate_let(struct gate *g, int n)
+{
+	while (n-- > 0)
+		CHECK(write(g->pipe[1], "x", 1) == 1);
+}
+
+static void gate_close(struct gate *g)
+{
+	close(g->pipe[0]);
+	close(g->pipe[1]);
+}
+
+static int hold(void *arg)
+{
+	struct gate *g = arg;
+	char c;
+
+	atomic_fetch_add(&g->entered, 1);
+	CHECK(read(g->pipe[0], &c, 1) == 1);
+	atomic_fetch_add(&g->left, 1);
+	return 21;
+}
+
+static void release(void *arg)
+{
+	struct gate *g = arg;
+
+	atomic_fetch_add(&g->released, 1);
+}
+
+static void wait_until(atomic_int *n, int want)
+{
+	while (atomic_load(n) < want)
+		EXPECT_INT(co_sleep_ms(1), 0);
+}
+
+static int thread_differs(void *arg)
+{
+	return !pthread_equal(*(pthread_t *)arg, pthread_self());
+}
+
+TEST(test_coro_offload_runs_elsewhere)
+{
+	pthread_t me = pthread_self();
+
+	EXPECT_INT(co_offload(thread_differs, &me, NULL, CLOCK_NEVER), 1);
+	EXPECT_INT(co_offload(return_arg, (void *)-EIO, NULL, CLOCK_NEVER), -EIO);
+	return 0;
+}
+
+static int offloads_hold(void *arg)
+{
+	return co_offload(hold, arg, release, CLOCK_NEVER);
+}
+
+/* The loop runs on meanwhile, and several bodies run at once. */
+TEST(test_coro_offload_in_parallel)
+{
+	struct gate g;
+	struct co_future *t[3];
+
+	gate_open(&g);
+	for (int i = 0; i < 3; i++)
+		t[i] = spawn(offloads_hold, &g);
+	wait_until(&g.entered, 3);
+	gate_let(&g, 3);
+	for (int i = 0; i < 3; i++) {
+		EXPECT_INT(co_await(t[i]), 21);
+		co_unref(t[i]);
+	}
+	EXPECT_INT(g.released, 3);
+	gate_close(&g);
+	return 0;
+}
+
+/* Cancelled or timed out: the task goes on, the body runs to its end, then the argument is released. */
+TEST(test_coro_offload_cancelled)
+{
+	struct gate g;
+	struct co_future *t;
+
+	gate_open(&g);
+	t = spawn(offloads_hold, &g);
+	wait_until(&g.entered, 1);
+	co_cancel(t);
+	EXPECT_INT(co_await(t), -ECANCELED);
+	EXPECT_INT(g.released, 0);
+	EXPECT_INT(co_offload(hold, &g, release, in_ms(2)), -ETIMEDOUT);
+	gate_let(&g, 2);
+	wait_until(&g.released, 2);
+	EXPECT_INT(g.left, g.entered);
+	co_unref(t);
+	gate_close(&g);
+	return 0;
+}
+
+/* More than there are threads: the rest waits its turn; one that is cancelled before never runs, and is released all the same. */
+TEST(test_coro_offload_queued)
+{
+	enum { N = 8 };
+	struct gate g;
+	struct co_future *t[N];
+
+	gate_open(&g);
+	for (int i = 0; i < N; i++)
+		t[i] = spawn(offloads_hold, &g);
+	wait_until(&g.entered, 4);
+	EXPECT_INT(g.entered, 4);
+	co_cancel(t[N - 1]);
+	EXPECT_INT(co_await(t[N - 1]), -ECANCELED);
+	gate_let(&g, N - 1);
+	for (int i = 0; i < N - 1; i++)
+		EXPECT_INT(co_await(t[i]), 21);
+	wait_until(&g.released, N);
+	EXPECT_INT(g.left, N - 1);
+	for (int i = 0; i < N; i++)
+		co_unref(t[i]);
+	gate_close(&g);
+	return 0;
+}
+
+/* A bounded queue: one too many is refused, and released. */
+TEST(test_coro_offload_full)
+{
+	enum { N = 4 + 256 };
+	static struct co_future *t[N];
+	struct gate g;
+
+	gate_open(&g);
+	for (int i = 0; i < 4; i++)
+		t[i] = spawn(offloads_hold, &g);
+	wait_until(&g.entered, 4);
+	for (int i = 4; i < N; i++)
+		t[i] = spawn(offloads_hold, &g);
+	yield_times(2);
+	EXPECT_INT(co_offload(hold, &g, release, CLOCK_NEVER), -EAGAIN);
+	EXPECT_INT(g.released, 1);
+	gate_let(&g, N);
+	for (int i = 0; i < N; i++) {
+		EXPECT_INT(co_await(t[i]), 21);
+		co_unref(t[i]);
+	}
+	EXPECT_INT(g.released, N + 1);
+	gate_close(&g);
+	return 0;
+}
+
+static int lets_task_park(void *arg)
+{
+	struct gate *g = arg;
+
+	for (int i = 0; i < 6; i++)
+		co_unref(spawn(offloads_hold, g));
+	wait_until(&g->entered, 4);
+	gate_let(g, 4);
+	wait_until(&g->left, 4);
+	return 0;
+}
+
+/* The loop ends while bodies run, are queued or are on their way home: all are released, nobody is woken. */
+static void test_coro_offload_loop_ends(void **state)
+{
+	struct co_loop *loop = co_loop_new();
+	struct gate g;
+
+	(void)state;
+	assert_non_null(loop);
+	expect_failures = 0;
+	gate_open(&g);
+	assert_int_equal(co_run(loop, lets_task_park, &g, "test"), 0);
+	gate_let(&g, 2);
+	co_loop_abandon(loop);
+	assert_int_equal(g.released, 6);
+	gate_close(&g);
+	assert_int_equal(expect_failures, 0);
+}
+
+/* ---- descriptors ---- */
+
+TEST(test_coro_fd_wait)
+{
+	int p[2];
+	char c;
+
+	CHECK(pipe2(p, O_CLOEXEC | O_NONBLOCK) == 0);
+	EXPECT_INT(co_fd_wait(p[1], EV_WRITE, CLOCK_NEVER), EV_WRITE);
+	EXPECT_INT(co_fd_wait(p[0], EV_READ, in_ms(2)), -ETIMEDOUT);
+	EXPECT_INT(write(p[1], "x", 1), 1);
+	EXPECT_INT(co_fd_wait(p[0], EV_READ, CLOCK_NEVER), EV_READ);
+	EXPECT_INT(co_fd_wait(p[0], EV_READ, in_ms(1000)), EV_READ);
+	EXPECT_INT(read(p[0], &c, 1), 1);
+	EXPECT_INT(co_fd_wait(p[0], EV_READ, 1), -ETIMEDOUT);
+	close(p[0]);
+	close(p[1]);
+	return 0;
+}
+
+static int waits_for_read(void *arg)
+{
+	return co_fd_wait(*(int *)arg, EV_READ, CLOCK_NEVER);
+}
+
+TEST(test_coro_fd_wait_cancelled)
+{
+	struct co_future *t;
+	int p[2];
+
+	CHECK(pipe2(p, O_CLOEXEC | O_NONBLOCK) == 0);
+	t = spawn(waits_for_read, &p[0]);
+	yield_times(2);
+	co_cancel(t);
+	EXPECT_INT(co_await(t), -ECANCELED);
+	co_unref(t);
+	EXPECT_INT(write(p[1], "x", 1), 1);
+	t = spawn(waits_for_read, &p[0]);
+	EXPECT_INT(co_await(t), EV_READ);
+	co_unref(t);
+	close(p[0]);
+	close(p[1]);
+	return 0;
+}
+
+TEST(test_coro_fd_wait_bad)
+{
+	int p[2];
+
+	CHECK(pipe2(p, O_CLOEXEC) == 0);
+	close(p[0]);
+	close(p[1]);
+	/* The changelist tells at the next poll; either way it does not hang. */
+	EXPECT(co_fd_wait(p[0], EV_READ, in_ms(20)) < 0);
+	return 0;
+}
+
+static int ping(void *arg)
+{
+	int *fd = arg;
+	char c;
+
+	for (int i = 0; i < 1000; i++) {
+		EXPECT_INT(co_fd_wait(fd[0], EV_READ, in_ms(10000)), EV_READ);
+		EXPECT_INT(read(fd[0], &c, 1), 1);
+		EXPECT_INT(write(fd[1], &c, 1), 1);
+	}
+	return 0;
+}
+
+TEST(test_coro_fd_ping_pong)
+{
+	int a[2], b[2], one[2], other[2];
+	struct co_future *t[2];
+
+	CHECK(pipe2(a, O_CLOEXEC) == 0 && pipe2(b, O_CLOEXEC) == 0);
+	one[0] = a[0], one[1] = b[1];
+	other[0] = b[0], other[1] = a[1];
+	t[0] = spawn(ping, one);
+	t[1] = spawn(ping, other);
+	EXPECT_INT(write(a[1], "x", 1), 1);
+	for (int i = 0; i < 2; i++) {
+		co_await(t[i]);
+		co_unref(t[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		close(a[i]);
+		close(b[i]);
+	}
+	return 0;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_coro_offload_runs_elsewhere),
+		cmocka_unit_test(test_coro_offload_in_parallel),
+		cmocka_unit_test(test_coro_offload_cancelled),
+		cmocka_unit_test(test_coro_offload_queued),
+		cmocka_unit_test(test_coro_offload_full),
+		cmocka_unit_test(test_coro_offload_loop_ends),
+		cmocka_unit_test(test_coro_fd_wait),
+		cmocka_unit_test(test_coro_fd_wait_cancelled),
+		cmocka_unit_test(test_coro_fd_wait_bad),
+		cmocka_unit_test(test_coro_fd_ping_pong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

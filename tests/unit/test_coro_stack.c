@@ -1,0 +1,285 @@
+/* dispatch/coro/stack.c, pool.c, context: memory under the tasks. */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dispatch/coro/context.h"
+#include "dispatch/coro/pool.h"
+#include "dispatch/coro/stack.h"
+#include "tests/unit/test_coro.h"
+
+static struct co_stack *get(struct co_stacks *s)
+{
+	assert_int_equal(co_stack_promise(s), 0);
+	return co_stack_get(s);
+}
+
+/* The last one given back is the next handed out, for it is warm. */
+static void test_coro_stack_reuse(void **state)
+{
+	struct co_stacks s;
+	struct co_stack *a, *b;
+
+	(void)state;
+	co_stacks_init(&s);
+	a = get(&s);
+	b = get(&s);
+	assert_ptr_not_equal(a, b);
+	memset(a->bottom, 1, (size_t)(a->top - a->bottom));
+	memset(b->top - 100, 1, 100);
+	co_stack_put(&s, b, "b");
+	assert_ptr_equal(get(&s), b);
+	assert_int_equal(s.n_free, s.n_total - 2);
+	assert_int_equal(s.n_promised, 0);
+	co_stacks_fini(&s);
+}
+
+static void test_coro_stack_promise(void **state)
+{
+	struct co_stacks s;
+	size_t n;
+
+	(void)state;
+	co_stacks_init(&s);
+	assert_int_equal(co_stack_promise(&s), 0);
+	n = s.n_total;
+	for (size_t i = 1; i < n; i++)
+		assert_int_equal(co_stack_promise(&s), 0);
+	assert_int_equal(s.n_total, n);
+	assert_int_equal(co_stack_promise(&s), 0);
+	assert_int_equal(s.n_total, 2 * n);
+	for (size_t i = 0; i <= n; i++)
+		co_stack_unpromise(&s);
+	assert_int_equal(s.n_promised, 0);
+	co_stacks_fini(&s);
+}
+
+/* Tops lie apart, at least 48 KiB are there to use, and all is 64-byte aligned. */
+static void test_coro_stack_colours(void **state)
+{
+	struct co_stacks s;
+	unsigned char seen[64] = { 0 };
+	unsigned n_colours = 0;
+
+	(void)state;
+	co_stacks_init(&s);
+	for (int i = 0; i < 200; i++) {
+		struct co_stack *stack = get(&s);
+		unsigned colour = (unsigned)((uintptr_t)stack->top % 4096 / 64);
+
+		assert_int_equal((uintptr_t)stack->top % 64, 0);
+		assert_true(stack->top - stack->bottom >= 48 * 1024);
+		n_colours += !seen[colour];
+		seen[colour] = 1;
+	}
+	assert_int_equal(n_colours, 60);
+	co_stacks_fini(&s);
+}
+
+static int overflow(int n)
+{
+	volatile char page[4096];
+
+	page[n & 4095] = (char)n;
+	return n > 0 ? overflow(n - 1) + page[n & 4095] : page[0];
+}
+
+static int overflows(void *arg)
+{
+	return overflow(*(int *)arg);
+}
+
+/* An overflow ends the process at the guard and does not reach the neighbour. */
+static void test_coro_stack_overflow_is_caught(void **state)
+{
+	int depth = 1000, status;
+	pid_t pid;
+
+	(void)state;
+#if CO_ASAN || CO_TSAN
+	skip();
+#endif
+	if (RUNNING_ON_VALGRIND)
+		skip();
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+		struct co_loop *loop = co_loop_new();
+
+		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGSEGV, SIG_DFL);
+		co_run(loop, overflows, &depth, "deep");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
+/* Where there is no guard, the words at the bottom tell. */
+static void test_coro_stack_zero_words(void **state)
+{
+	struct co_stacks s;
+	struct co_stack *stack;
+	int status;
+	pid_t pid;
+
+	(void)state;
+#if CO_TSAN
+	skip();
+#endif
+	co_stacks_init(&s);
+	stack = get(&s);
+	stack->guard = CO_STACK_UNGUARDED;
+	co_stack_put(&s, stack, "fine");
+	stack = get(&s);
+	memset(stack->bottom, 1, 64);
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGABRT, SIG_DFL);
+		close(STDERR_FILENO);
+		co_stack_put(&s, stack, "deep");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	co_stacks_fini(&s);
+}
+
+/* Thousands of tasks at once, twice: the second time on the first one's stacks, of which the cold ones gave their memory back. */
+#if CO_TSAN
+enum { CROWD = 1000 };          /* TSan dies above 8,128 fibers */
+#else
+enum { CROWD = 5000 };
+#endif
+
+static int crowd(void *arg)
+{
+	static struct co_future *t[CROWD];
+
+	(void)arg;
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < CROWD; i++)
+			t[i] = spawn(sleep_forever, NULL);
+		yield_times(1);
+		EXPECT_INT(co_task_count(co_loop_current()), CROWD + 1);
+		for (int i = 0; i < CROWD; i++)
+			EXPECT(co_cancel(t[i]));
+		for (int i = 0; i < CROWD; i++) {
+			EXPECT_INT(co_await(t[i]), -ECANCELED);
+			co_unref(t[i]);
+		}
+	}
+	return 0;
+}
+
+static void test_coro_stack_crowd(void **state)
+{
+	(void)state;
+	in_loop(crowd);
+}
+
+/* ---- pool ---- */
+
+static void test_coro_pool_sizes(void **state)
+{
+	struct co_pool p;
+	char *kept[40][2];
+
+	(void)state;
+	co_pool_init(&p);
+	for (size_t round = 0; round < 3; round++) {
+		for (size_t i = 0; i < 40; i++) {
+			size_t size = 1 + i * 33;
+
+			for (int k = 0; k < 2; k++) {
+				kept[i][k] = co_pool_alloc(&p, size);
+				assert_non_null(kept[i][k]);
+				assert_int_equal((uintptr_t)kept[i][k] % 16, 0);
+				memset(kept[i][k], (int)(i * 2) + k, size);
+			}
+		}
+		for (size_t i = 0; i < 40; i++) {
+			for (int k = 0; k < 2; k++) {
+				for (size_t b = 0; b < 1 + i * 33; b++)
+					assert_int_equal((unsigned char)kept[i][k][b], i * 2 + (size_t)k);
+				if (round < 2)
+					co_pool_release(&p, kept[i][k], 1 + i * 33);
+			}
+		}
+	}
+	co_pool_fini(&p);       /* with objects still out: they go too */
+}
+
+static void test_coro_pool_reuse(void **state)
+{
+	struct co_pool p;
+	void *a, *b;
+
+	(void)state;
+	co_pool_init(&p);
+	a = co_pool_alloc(&p, 100);
+	co_pool_release(&p, a, 100);
+	b = co_pool_alloc(&p, 128);
+	assert_ptr_equal(a, b);
+	co_pool_fini(&p);
+}
+
+/* ---- context ---- */
+
+static struct co_context here, there;
+static int bounced;
+
+static void bounce(void *arg)
+{
+	for (;;) {
+		bounced += *(int *)arg;
+		co_context_switch(&there, &here);
+	}
+}
+
+static void test_coro_context_switch(void **state)
+{
+	struct co_stacks s;
+	struct co_stack *stack;
+	int step = 3;
+
+	(void)state;
+#if CO_ASAN || CO_TSAN
+	skip();                 /* bare switches that they are not told of */
+#endif
+	co_stacks_init(&s);
+	stack = get(&s);
+	bounced = 0;
+	co_context_make(&there, stack->bottom, stack->top, bounce, &step);
+	for (int i = 0; i < 1000; i++)
+		co_context_switch(&here, &there);
+	assert_int_equal(bounced, 3000);
+	co_stacks_fini(&s);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_coro_stack_reuse),
+		cmocka_unit_test(test_coro_stack_promise),
+		cmocka_unit_test(test_coro_stack_colours),
+		cmocka_unit_test(test_coro_stack_overflow_is_caught),
+		cmocka_unit_test(test_coro_stack_zero_words),
+		cmocka_unit_test(test_coro_stack_crowd),
+		cmocka_unit_test(test_coro_pool_sizes),
+		cmocka_unit_test(test_coro_pool_reuse),
+		cmocka_unit_test(test_coro_context_switch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
