@@ -69,7 +69,7 @@ const char *config_build_string(struct config_build *b, const char *s)
 	return block->s;
 }
 
-static struct config_value *add_value(struct config_build *b, const struct option *option, const char *key)
+static struct config_value *add_value(struct config_build *b, const struct options_entry *option, const char *key)
 {
 	struct config *c = b->config;
 	struct config_value *grown = mem_resize(c->values, (c->n_values + 1) * sizeof *grown);
@@ -143,7 +143,7 @@ static void close_section(struct config_build *b)
 	if (b->section == NULL || b->skipping || b->oom)
 		return;
 	for (size_t i = b->first_value; i < b->config->n_values; i++) {
-		const struct option *o = b->config->values[i].option;
+		const struct options_entry *o = b->config->values[i].option;
 
 		if (o == NULL || b->config->values[i].line > 0)
 			continue;
@@ -328,7 +328,8 @@ void config_free(struct config *config)
 		explicit_bzero(s->s, strlen(s->s));     /* secrets are among them */
 		mem_free(s);
 	}
-	mem_free(config->kafka.extra);
+	mem_free(config->kafka.topic_list);
+	mem_free(config->kafka.settings);
 	mem_free(config->providers);
 	mem_free(config->values);
 	mem_free(config);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "consumer/kafka_source.h"
 #include "daemon/base/buf.h"
 #include "daemon/base/check.h"
 #include "daemon/base/log.h"
@@ -18,17 +19,11 @@
 
 #define CONFIG_DEFAULT_PATH "/etc/smstrackd/smstrackd.conf"
 
-struct option;
-
-enum config_start { CONFIG_START_EARLIEST = 1, CONFIG_START_LATEST, CONFIG_START_ERROR };
-
-struct config_pair {
-	const char *key, *value;
-};
+struct options_entry;
 
 /* A value as the file has it: for --print-config, /v1/config and the comparison on reload. */
 struct config_value {
-	const struct option *option;            /* NULL: a key of librdkafka's */
+	const struct options_entry *option;            /* NULL: a key of librdkafka's */
 	const char *key, *text;                 /* text NULL: not set, the default holds */
 	const char *name;                       /* the section's: "acme" of [provider acme], else "" */
 	const char *content;                    /* of a file that was named: a secret; NULL: none */
@@ -45,18 +40,17 @@ struct config {
 		enum log_format log_format;
 	} daemon;
 	struct config_kafka {
-		const char *brokers, *topics, *group_id, *group_instance_id, *client_id, *dead_topic;
-		enum config_start start;
-		unsigned max_commit_skew, prefetch_kb, commit_interval_ms, revoke_drain_ms;
-		struct config_pair *extra;              /* for librdkafka, verbatim; group.instance.id and client.id among them */
-		size_t n_extra;
+		const char *topics, *group_instance_id, *client_id, *dead_topic;
+		struct kafka_source_options source;     /* its lists are the configuration's */
+		const char **topic_list;
+		struct kafka_setting *settings;         /* for librdkafka; group.instance.id and client.id among them */
 	} kafka;
 	struct store_options store;                     /* instance and incarnation are the app's to fill */
 	struct dispatch_options dispatch;               /* inflight: of the process; the app shares it out */
 	struct config_send {
 		unsigned default_ttl_s;
 		enum store_policy on_uncertain;
-	} send;
+	} send;                                         /* goes into kafka.source.record too */
 	struct config_admin {
 		const char *listen;                     /* unix:PATH or HOST:PORT; never NULL once loaded */
 		const char *token;                      /* NULL: none; a secret */

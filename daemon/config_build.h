@@ -6,7 +6,7 @@
 
 #include "daemon/config.h"
 
-struct option;
+struct options_entry;
 struct option_section;
 
 struct config_build {
@@ -34,6 +34,12 @@ const char *config_build_string(struct config_build *b, const char *s);
 
 /* Reads the secrets' files, works out what has no plain default, and judges how the values go together. */
 void config_check(struct config_build *b);
+/* The first line of the file that `value` names, or NULL after a complaint. */
+const char *config_check_secret(struct config_build *b, const struct config_value *value);
+/* Where a key was set; 0: nowhere. */
+int config_check_line(const struct config *config, const char *section, const char *name, const char *key);
+/* config_kafka.c: makes the source's options, librdkafka's settings among them, and has them judged by it. */
+void config_check_kafka(struct config_build *b);
 /* What is to be said about a key of [kafka] that isn't in the table: NULL where it may go to librdkafka. */
 const char *config_check_kafka_key(const char *key);
 

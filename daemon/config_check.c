@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "daemon/base/alloc.h"
 #include "daemon/config_build.h"
@@ -54,7 +55,7 @@ static const char *secret_first_line(struct config_build *b, const struct config
 }
 
 /* The first line of the file that v names, or NULL after a complaint. */
-static const char *read_secret(struct config_build *b, const struct config_value *v)
+const char *config_check_secret(struct config_build *b, const struct config_value *v)
 {
 	struct buf path = { 0 }, data = { 0 };
 	const char *secret = NULL;
@@ -102,84 +103,14 @@ static void read_secrets(struct config_build *b)
 
 		if (v->option == NULL || v->option->type != OPTION_SECRET || v->text == NULL)
 			continue;
-		v->content = read_secret(b, v);
+		v->content = config_check_secret(b, v);
 		*(const char **)((char *)base + v->option->offset) = v->content;
-	}
-}
-
-/* ---- kafka ---- */
-
-const char *config_check_kafka_key(const char *key)
-{
-	static const struct {
-		const char *key, *why;
-	} taken[] = {
-		{ "bootstrap.servers", "its name here is \"brokers\"" },
-		{ "metadata.broker.list", "its name here is \"brokers\"" },
-		{ "auto.offset.reset", "its name here is \"start\"" },
-		{ "enable.auto.commit", "offsets are committed by smstrackd alone, behind Redis" },
-		{ "enable.auto.offset.store", "offsets are committed by smstrackd alone, behind Redis" },
-		{ "auto.commit.interval.ms", "its name here is \"commit_interval_ms\"" },
-		{ "queued.max.messages.kbytes", "its name here is \"prefetch_kb\", for all partitions together" },
-		{ "log_level", "its name here is \"log_level\" in [daemon]" },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
-		if (strcmp(key, taken[i].key) == 0)
-			return taken[i].why;
-	return NULL;
-}
-
-static bool add_extra(struct config_build *b, const char *key, const char *value)
-{
-	struct config_kafka *k = &b->config->kafka;
-	struct config_pair *grown = mem_resize(k->extra, (k->n_extra + 1) * sizeof *grown);
-
-	if (grown == NULL || key == NULL || value == NULL) {
-		b->oom = b->oom || grown == NULL;
-		k->extra = grown ? grown : k->extra;
-		return false;
-	}
-	k->extra = grown;
-	grown[k->n_extra++] = (struct config_pair){ key, value };
-	return true;
-}
-
-/* `sasl.password_file = PATH` is `sasl.password` from that file. */
-static void add_extra_from_file(struct config_build *b, struct config_value *v)
-{
-	char key[256];
-
-	snprintf(key, sizeof key, "%.*s", (int)(strlen(v->key) - strlen("_file")), v->key);
-	v->content = read_secret(b, v);
-	if (v->content != NULL)
-		add_extra(b, config_build_string(b, key), v->content);
-}
-
-static void collect_kafka(struct config_build *b)
-{
-	struct config *c = b->config;
-
-	if (c->kafka.group_instance_id != NULL)
-		add_extra(b, "group.instance.id", c->kafka.group_instance_id);
-	if (c->kafka.client_id != NULL)
-		add_extra(b, "client.id", c->kafka.client_id);
-	for (size_t i = 0; i < c->n_values; i++) {
-		struct config_value *v = &c->values[i];
-		size_t len = strlen(v->key);
-
-		if (v->option != NULL || v->text == NULL)
-			continue;
-		if (len > 5 && strcmp(v->key + len - 5, "_file") == 0)
-			add_extra_from_file(b, v);
-		else
-			add_extra(b, v->key, v->text);
 	}
 }
 
 /* ---- what goes together ---- */
 
-static int line_of(const struct config *c, const char *section, const char *name, const char *key)
+int config_check_line(const struct config *c, const char *section, const char *name, const char *key)
 {
 	for (size_t i = 0; i < c->n_values; i++) {
 		const struct config_value *v = &c->values[i];
@@ -199,7 +130,7 @@ static bool is_local_host(const char *host, size_t len)
 
 static void check_url(struct config_build *b, const struct provider_options *p)
 {
-	int line = line_of(b->config, "provider", p->name, "url");
+	int line = config_check_line(b->config, "provider", p->name, "url");
 	bool tls = strncmp(p->url, "https://", 8) == 0, plain = strncmp(p->url, "http://", 7) == 0;
 	const char *host = p->url + (tls ? 8 : 7);
 	size_t len, host_len;
@@ -222,7 +153,7 @@ static void check_url(struct config_build *b, const struct provider_options *p)
 static void check_prefixes(struct config_build *b, const char *section, const char *name, const char *prefixes)
 {
 	if (prefixes != NULL && strspn(prefixes, "+0123456789 ") != strlen(prefixes))
-		config_build_error(b, line_of(b->config, section, name, "allow_to"),
+		config_build_error(b, config_check_line(b->config, section, name, "allow_to"),
 				   "[%s%s%s] allow_to: should be prefixes of numbers, space separated: +49 +43", section, *name ? " " : "", name);
 }
 
@@ -239,14 +170,17 @@ static void check_providers(struct config_build *b)
 			continue;
 		check_url(b, p);
 		check_prefixes(b, "provider", p->name, p->allow_to);
+		if (p->ca_file != NULL && access(p->ca_file, R_OK) < 0)
+			config_build_error(b, config_check_line(c, "provider", p->name, "ca_file"), "[provider %s] ca_file: %s: %s", p->name, p->ca_file,
+					   strerror(errno));
 		if (p->insecure_skip_verify)
-			config_build_warn(b, line_of(c, "provider", p->name, "insecure_skip_verify"),
+			config_build_warn(b, config_check_line(c, "provider", p->name, "insecure_skip_verify"),
 					  "[provider %s] insecure_skip_verify: whoever answers is believed", p->name);
-		if (p->connect_timeout_ms > p->timeout_ms && line_of(c, "provider", p->name, "connect_timeout_ms") > 0)
-			config_build_error(b, line_of(c, "provider", p->name, "connect_timeout_ms"),
+		if (p->connect_timeout_ms > p->timeout_ms && config_check_line(c, "provider", p->name, "connect_timeout_ms") > 0)
+			config_build_error(b, config_check_line(c, "provider", p->name, "connect_timeout_ms"),
 					   "[provider %s] connect_timeout_ms: should be at most timeout_ms (%u)", p->name, p->timeout_ms);
 		if (strcmp(p->preset, "twilio") == 0 && (p->user == NULL || p->password == NULL))
-			config_build_error(b, line_of(c, "provider", p->name, "preset"),
+			config_build_error(b, config_check_line(c, "provider", p->name, "preset"),
 					   "[provider %s] preset = twilio needs user (the account SID) and password_file (its token)", p->name);
 	}
 }
@@ -255,11 +189,11 @@ static void check_redis(struct config_build *b)
 {
 	const struct config *c = b->config;
 	const char *url = c->store.url;
-	int line = line_of(c, "redis", "", "url");
+	int line = config_check_line(c, "redis", "", "url");
 	const char *host, *at;
 
 	if (c->store.receipt_deadline_s >= c->store.retention_s)
-		config_build_error(b, line_of(c, "redis", "", "receipt_deadline_s"), "[redis] receipt_deadline_s: should be less than retention_s (%lld)",
+		config_build_error(b, config_check_line(c, "redis", "", "receipt_deadline_s"), "[redis] receipt_deadline_s: should be less than retention_s (%lld)",
 				   (long long)c->store.retention_s);
 	if (url == NULL)
 		return;
@@ -280,7 +214,7 @@ static void check_redis(struct config_build *b)
 static void check_admin(struct config_build *b)
 {
 	struct config *c = b->config;
-	int line = line_of(c, "admin", "", "listen");
+	int line = config_check_line(c, "admin", "", "listen");
 	char listen[512];
 	const char *colon;
 
@@ -301,7 +235,7 @@ static void check_admin(struct config_build *b)
 	colon = strrchr(c->admin.listen, ':');
 	if (colon == NULL || colon == c->admin.listen || strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535 || colon[1] == '\0')
 		config_build_error(b, line, "[admin] listen: should be unix:/PATH or HOST:PORT");
-	else if (line_of(c, "admin", "", "token_file") == 0)
+	else if (config_check_line(c, "admin", "", "token_file") == 0)
 		config_build_error(b, line, "[admin] listen: HOST:PORT needs token_file; without one only unix:/PATH");
 }
 
@@ -318,7 +252,7 @@ void config_check(struct config_build *b)
 	struct config *c = b->config;
 
 	read_secrets(b);
-	collect_kafka(b);
+	config_check_kafka(b);
 	if (c->daemon.workers == 0)
 		c->daemon.workers = cores();
 	if (b->n_errors == 0 && c->daemon.inflight < c->daemon.workers)
@@ -326,9 +260,9 @@ void config_check(struct config_build *b)
 	c->dispatch.inflight = c->daemon.inflight;
 	c->store.lease_slack_ms = 5000;         /* metrics/README.md: a lease is the attempt's deadline and this */
 	if (c->admin.token != NULL && strlen(c->admin.token) < TOKEN_MIN)
-		config_build_error(b, line_of(c, "admin", "", "token_file"), "[admin] token_file: a token has at least %d characters", TOKEN_MIN);
+		config_build_error(b, config_check_line(c, "admin", "", "token_file"), "[admin] token_file: a token has at least %d characters", TOKEN_MIN);
 	if (c->dispatch.backoff_max_ms < c->dispatch.backoff_ms)
-		config_build_error(b, line_of(c, "send", "", "backoff_max_ms"), "[send] backoff_max_ms: should be at least backoff_ms (%u)",
+		config_build_error(b, config_check_line(c, "send", "", "backoff_max_ms"), "[send] backoff_max_ms: should be at least backoff_ms (%u)",
 				   c->dispatch.backoff_ms);
 	check_prefixes(b, "send", "", c->dispatch.allow_to);
 	check_redis(b);

@@ -24,7 +24,7 @@ const struct option_section options_sections[] = {
 };
 const size_t options_sections_count = ARRAY_LEN(options_sections);
 
-const struct option options_table[] = {
+const struct options_entry options_table[] = {
 	{ "daemon", "instance", OPTION_STRING, IN(daemon.instance), .min = 1, .max = 64, .example = "sms-1",
 	  .help = "Name of this instance; no two may share it. Without it a name is made at the first start and kept in run_dir." },
 	{ "daemon", "run_dir", OPTION_PATH, IN(daemon.run_dir), .def = "/run/smstrackd",
@@ -42,27 +42,27 @@ const struct option options_table[] = {
 	{ "daemon", "log_file", OPTION_PATH, IN(daemon.log_file), .example = "/var/log/smstrackd/smstrackd.log", .reloadable = true,
 	  .help = "Log file, opened again on USR1; without it the log goes to stderr, in the journal's form where that is the journal." },
 
-	{ "kafka", "brokers", OPTION_STRING, IN(kafka.brokers), .min = 1, .max = 4096, .required = true, .example = "127.0.0.1:9092",
+	{ "kafka", "brokers", OPTION_STRING, IN(kafka.source.brokers), .min = 1, .max = 4096, .required = true, .example = "127.0.0.1:9092",
 	  .help = "Bootstrap brokers, comma separated." },
 	{ "kafka", "topics", OPTION_STRING, IN(kafka.topics), .def = "sms.outbound", .min = 1, .max = 4096,
 	  .help = "Topics that jobs are read from, comma separated." },
-	{ "kafka", "group.id", OPTION_STRING, IN(kafka.group_id), .def = "smstrackd", .min = 1, .max = 249, .help = "Consumer group." },
+	{ "kafka", "group.id", OPTION_STRING, IN(kafka.source.group_id), .def = "smstrackd", .min = 1, .max = 249, .help = "Consumer group." },
 	{ "kafka", "group.instance.id", OPTION_STRING, IN(kafka.group_instance_id), .min = 1, .max = 249, .example = "sms-1",
 	  .help = "Static membership: after a crash the same name gets its partitions back at once instead of after session.timeout.ms. "
 		  "Recommended; unique within the group." },
 	{ "kafka", "client.id", OPTION_STRING, IN(kafka.client_id), .def = "smstrackd", .min = 1, .max = 249,
 	  .help = "How the brokers' logs and quotas name this client." },
-	{ "kafka", "start", OPTION_ENUM, IN(kafka.start), .def = "error", .choices = "earliest latest error",
+	{ "kafka", "start", OPTION_ENUM, IN(kafka.source.start), .def = "error", .choices = "error earliest latest",
 	  .help = "Where a group without any offsets begins; error: it doesn't, and says so, since either answer could be wrong." },
 	{ "kafka", "dead_topic", OPTION_STRING, IN(kafka.dead_topic), .def = "sms.dead", .min = 1, .max = 249,
 	  .help = "Topic for records that are no valid job. It must exist." },
-	{ "kafka", "max_commit_skew", OPTION_UINT, IN(kafka.max_commit_skew), .def = "10000", .min = 1, .max = 10000000, .unit = "records",
+	{ "kafka", "max_commit_skew", OPTION_UINT, IN(kafka.source.max_commit_skew), .def = "10000", .min = 1, .max = 10000000, .unit = "records",
 	  .help = "How far a partition is read past its committed offset." },
-	{ "kafka", "prefetch_kb", OPTION_UINT, IN(kafka.prefetch_kb), .def = "32768", .min = 64, .max = 2097151, .unit = "KiB",
+	{ "kafka", "prefetch_kb", OPTION_UINT, IN(kafka.source.prefetch_kb), .def = "32768", .min = 64, .max = 2097151, .unit = "KiB",
 	  .help = "Memory for records that are fetched ahead, all partitions together." },
-	{ "kafka", "commit_interval_ms", OPTION_UINT, IN(kafka.commit_interval_ms), .def = "1000", .min = 10, .max = MINUTE_MS, .unit = "ms",
+	{ "kafka", "commit_interval_ms", OPTION_UINT, IN(kafka.source.commit_interval_ms), .def = "1000", .min = 10, .max = MINUTE_MS, .unit = "ms",
 	  .help = "Time between commits." },
-	{ "kafka", "revoke_drain_ms", OPTION_UINT, IN(kafka.revoke_drain_ms), .def = "10000", .min = 0, .max = 5 * MINUTE_MS, .unit = "ms",
+	{ "kafka", "revoke_drain_ms", OPTION_UINT, IN(kafka.source.revoke_drain_ms), .def = "10000", .min = 0, .max = 5 * MINUTE_MS, .unit = "ms",
 	  .help = "How long a revoked partition is kept for what is already written; below max.poll.interval.ms." },
 
 	{ "redis", "url", OPTION_STRING, IN(store.url), .def = "redis://127.0.0.1:6379/0", .min = 1, .max = 1024,
@@ -125,7 +125,7 @@ const struct option options_table[] = {
 	  .help = "Account at the provider (twilio: the account SID)." },
 	{ "provider", "password_file", OPTION_SECRET, IN_PROVIDER(password), .example = "acme.password",
 	  .help = "File whose first line is the account's password or token; see [redis] password_file." },
-	{ "provider", "ca_file", OPTION_PATH, IN_PROVIDER(ca_file), .example = "/etc/ssl/acme-ca.pem",
+	{ "provider", "ca_file", OPTION_PATH, IN_PROVIDER(ca_file), .example = "/etc/ssl/certs/ca-certificates.crt",
 	  .help = "Certificates that the provider's chain must end at; without it the system's." },
 	{ "provider", "insecure_skip_verify", OPTION_BOOL, IN_PROVIDER(insecure_skip_verify), .def = "no",
 	  .help = "Talk TLS to whoever answers. Never in production." },
@@ -169,7 +169,7 @@ const size_t options_count = ARRAY_LEN(options_table);
 
 /* ---- look-ups ---- */
 
-const struct option *options_find(const char *section, const char *key)
+const struct options_entry *options_find(const char *section, const char *key)
 {
 	for (size_t i = 0; i < options_count; i++)
 		if (strcmp(options_table[i].section, section) == 0 && strcmp(options_table[i].key, key) == 0)
@@ -266,7 +266,7 @@ static int choice_index(const char *choices, const char *text)
 	return 0;
 }
 
-static bool set_uint(const struct option *o, void *field, const char *text, char *err, size_t err_len)
+static bool set_uint(const struct options_entry *o, void *field, const char *text, char *err, size_t err_len)
 {
 	char *end = NULL;
 	long long n;
@@ -297,7 +297,7 @@ static bool set_bool(bool *field, const char *text, char *err, size_t err_len)
 	return true;
 }
 
-static bool set_choice(const struct option *o, void *field, const char *text, char *err, size_t err_len)
+static bool set_choice(const struct options_entry *o, void *field, const char *text, char *err, size_t err_len)
 {
 	int index = choice_index(o->choices, text);
 
@@ -314,7 +314,7 @@ static bool set_choice(const struct option *o, void *field, const char *text, ch
 	return true;
 }
 
-static bool set_string(const struct option *o, void *field, const char *text, char *err, size_t err_len)
+static bool set_string(const struct options_entry *o, void *field, const char *text, char *err, size_t err_len)
 {
 	size_t len = strlen(text);
 
@@ -355,7 +355,7 @@ static bool set_durability(struct config *config, const char *text, char *err, s
 	return true;
 }
 
-bool options_set(const struct option *option, void *base, const char *text, char *err, size_t err_len)
+bool options_set(const struct options_entry *option, void *base, const char *text, char *err, size_t err_len)
 {
 	void *field = (char *)base + option->offset;
 

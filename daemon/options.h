@@ -24,7 +24,7 @@ enum option_type {
 	OPTION_DURABILITY,      /* two fields of store_options: local | aof | replicas:N */
 };
 
-struct option {
+struct options_entry {
 	const char *section, *key;
 	enum option_type type;
 	size_t offset, size;            /* of the field in struct config; of provider keys in struct provider_options */
@@ -44,20 +44,20 @@ struct option_section {
 	const char *help;
 };
 
-extern const struct option options_table[];
+extern const struct options_entry options_table[];
 extern const size_t options_count;
 extern const struct option_section options_sections[];
 extern const size_t options_sections_count;
 
 /* NULL where there is none. */
-const struct option *options_find(const char *section, const char *key);
+const struct options_entry *options_find(const char *section, const char *key);
 const struct option_section *options_find_section(const char *name);
 /* The nearest known key of that section (or section, where key is NULL) if it is near enough to be meant; NULL otherwise. */
 const char *options_nearest(const char *section, const char *key);
 
 /* Reads `text` into the option's field of `base` (struct config, or struct provider_options); strings are pointed to, not copied.
  * false with words in err: what would be right. OPTION_SECRET is the caller's to read from its file. */
-bool options_set(const struct option *option, void *base, const char *text, char *err, size_t err_len);
+bool options_set(const struct options_entry *option, void *base, const char *text, char *err, size_t err_len);
 
 /* etc/smstrackd.conf and etc/man/smstrackd.conf.5 are these, and a check compares them. */
 void options_print_sample(struct buf *out);

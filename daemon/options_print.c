@@ -28,7 +28,7 @@ static void put_comment(struct buf *out, const char *text)
 }
 
 /* "1 to 256 threads or auto; reloadable" */
-static void put_range(struct buf *out, const struct option *o)
+static void put_range(struct buf *out, const struct options_entry *o)
 {
 	size_t from = out->len;
 
@@ -51,7 +51,7 @@ static void put_range(struct buf *out, const struct option *o)
 		buf_printf(out, "%srequired", out->len > from ? "; " : "");
 }
 
-static void print_sample_option(struct buf *out, const struct option *o)
+static void print_sample_option(struct buf *out, const struct options_entry *o)
 {
 	struct buf range = { 0 }, help = { 0 };
 	size_t from;
@@ -107,7 +107,7 @@ static void put_roff(struct buf *out, const char *s)
 	}
 }
 
-static void print_man_option(struct buf *out, const struct option *o)
+static void print_man_option(struct buf *out, const struct options_entry *o)
 {
 	struct buf range = { 0 };
 

@@ -18,7 +18,7 @@ static void test_options_table_is_sound(void **state)
 	char err[256];
 
 	for (size_t i = 0; i < options_count; i++) {
-		const struct option *o = &options_table[i];
+		const struct options_entry *o = &options_table[i];
 		struct config config = { 0 };
 		struct provider_options provider = { 0 };
 		const struct option_section *section = options_find_section(o->section);
