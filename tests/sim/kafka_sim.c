@@ -209,7 +209,7 @@ void kafka_sim_answered(struct kafka_sim *k, struct kafka_sim_member *m)
 static struct kafka_sim_member *slot(struct kafka_sim *k)
 {
 	for (size_t i = 0; i < k->n_members; i++)
-		if (!k->members[i].in_group && !sim_same(k->members[i].incarnation))
+		if (!k->members[i].in_group && (k->members[i].client == NULL || !sim_same(k->members[i].incarnation)))
 			return &k->members[i];
 	CHECK(k->n_members < KAFKA_MEMBERS_MAX);
 	return &k->members[k->n_members++];

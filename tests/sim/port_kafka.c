@@ -26,6 +26,7 @@ struct kafka_client {
 	struct list queues;
 	bool closing;
 	unsigned users, producing;
+	int64_t told_us;                        /* when the last thing it was told arrives: order is kept */
 };
 
 struct kafka_queue {
@@ -208,12 +209,16 @@ void kafka_client_close(struct kafka_client *client, int64_t deadline_us)
 	if (c == NULL)
 		return;
 	if (c->member != NULL && c->member->client == c && c->member->id == c->member_id) {
-		if (c->member->in_group && c->member->assigned != 0 && !c->member->owes_revoke) {
+		uint32_t had = c->member->assigned;
+
+		if (c->member->in_group && had != 0 && !c->member->owes_revoke) {
 			c->member->owes_revoke = true;
 			port_kafka_revoke(c->member, false);
 		}
 		while (c->member->owes_revoke && clock_mono_us() < deadline_us && co_sleep_ms(5) == 0)
 			;
+		if (c->member->in_group && !sim.kafka->rebalancing)
+			c->member->assigned = had;      /* a static one leaves nothing to others */
 		kafka_sim_leave(sim.kafka, c->member);
 	}
 	while (c->producing > 0 && clock_mono_us() < deadline_us && co_sleep_ms(5) == 0)
@@ -304,8 +309,8 @@ static void tell(struct kafka_sim_member *m, enum kafka_rebalance_kind kind)
 		return;
 	n = sim_alloc(sizeof *n);
 	*n = (struct notice){ m->incarnation, m->client, m->id, m->generation, kind, m->assigned };
-	/* Within the order of what this member is told. */
-	sim_after(3000 + (kind == KAFKA_ASSIGN ? 1000 : 0), on_notice, n);
+	m->client->told_us = (m->client->told_us > sim.now_us ? m->client->told_us : sim.now_us) + kafka_sim_latency_us();
+	sim_at(m->client->told_us, on_notice, n);
 }
 
 void port_kafka_revoke(struct kafka_sim_member *m, bool lost)

@@ -172,6 +172,36 @@ static struct redis_value hget(struct keyspace *keys, const struct redis_arg *ar
 	return f != NULL ? redis_value_string(f->value, f->value_len) : redis_value_nil();
 }
 
+static struct redis_value hmget(struct keyspace *keys, const struct redis_arg *args, size_t n)
+{
+	struct key *key = keyspace_find(keys, args[1].s, args[1].len, now_ms());
+	struct redis_value reply;
+
+	if (key != NULL && key->type != KEY_HASH)
+		return redis_value_error(wrong_type);
+	reply = redis_value_array(n - 2);
+	for (size_t i = 2; i < n; i++) {
+		struct key_field *f = key != NULL ? keyspace_field(key, args[i].s, args[i].len) : NULL;
+
+		if (f != NULL)
+			*redis_value_item(&reply, i - 2) = redis_value_string(f->value, f->value_len);
+	}
+	return reply;
+}
+
+static struct redis_value hsetnx(struct keyspace *keys, const struct redis_arg *args, size_t n)
+{
+	struct key *key = keyspace_make(keys, args[1].s, args[1].len, KEY_HASH, now_ms());
+
+	(void)n;
+	if (key->type != KEY_HASH)
+		return redis_value_error(wrong_type);
+	if (keyspace_field(key, args[2].s, args[2].len) != NULL)
+		return redis_value_integer(0);
+	keyspace_set_field(key, args[2].s, args[2].len, args[3].s, args[3].len);
+	return redis_value_integer(1);
+}
+
 static struct redis_value hincrby(struct keyspace *keys, const struct redis_arg *args, size_t n)
 {
 	struct key *key = keyspace_make(keys, args[1].s, args[1].len, KEY_HASH, now_ms());
@@ -231,7 +261,7 @@ struct redis_value redis_command_run(struct keyspace *keys, const struct redis_a
 	} commands[] = {
 		{ "GET", get, 2, 2 }, { "SET", set, 3, 8 }, { "DEL", del, 2, REDIS_ARGS_MAX }, { "UNLINK", del, 2, REDIS_ARGS_MAX },
 		{ "EXISTS", exists, 2, REDIS_ARGS_MAX }, { "EXPIRE", expire, 3, 4 }, { "PEXPIRE", expire, 3, 4 }, { "TTL", ttl, 2, 2 },
-		{ "PTTL", ttl, 2, 2 }, { "HGET", hget, 3, 3 }, { "HINCRBY", hincrby, 4, 4 }, { "HGETALL", hgetall, 2, 2 },
+		{ "PTTL", ttl, 2, 2 }, { "HGET", hget, 3, 3 }, { "HINCRBY", hincrby, 4, 4 }, { "HMGET", hmget, 3, 16 }, { "HSETNX", hsetnx, 4, 4 }, { "HGETALL", hgetall, 2, 2 },
 		{ "TIME", time_of_day, 1, 1 },
 	};
 
