@@ -131,6 +131,8 @@ static void judge(struct send *s)
 		s->outcome.ids[i].len = accepted ? p->result.provider_id_len : 0;
 		if (!accepted && weight(p->result.verdict) > weight(result->verdict))
 			*result = p->result;
+		if (p->task != NULL)
+			(void)!co_result(p->task);      /* p->result says more; so it counts as retrieved */
 		co_unref(p->task);
 		p->task = NULL;
 	}
