@@ -23,6 +23,15 @@ const char *store_state_name(enum store_state state);
 
 enum store_policy { STORE_RESEND = 1, STORE_HOLD, STORE_FAIL };        /* what an uncertain send becomes */
 
+/* What the store learnt by its last claim of a message: the store's own, zero in a new message, nobody else's to write. */
+struct store_claimed {
+	int64_t accepted_ms, claimed_ms;        /* as the record has them; 0: not claimed yet */
+	uint16_t claims;                        /* the token's count */
+	uint16_t sending_len;                   /* bytes of the record as claimed; 0: not known */
+	uint8_t uncertain;                      /* sends of it that are unknowable so far */
+	bool unconfirmed;                       /* a claim was cancelled while under way */
+};
+
 /* The identity of a message, embedded in its job; strings live as long as the job. */
 struct store_message {
 	const char *id, *campaign, *topic;
@@ -35,6 +44,7 @@ struct store_message {
 	uint32_t epoch;
 	int64_t accepted_ms, expires_ms;
 	enum store_policy on_uncertain;
+	struct store_claimed last;
 };
 
 enum store_answer {
@@ -97,23 +107,36 @@ struct store;
 struct store *store_new(const struct store_options *options, char *err, size_t err_len) MUST_CHECK;
 void store_free(struct store *store);
 
-/* Whether commands go through now; if not, *ret_reason is a literal for /readyz ("redis: connection refused", "redis: LOADING"). */
+/* Whether messages may be claimed now; if not, *ret_reason (may be NULL) is a literal for /readyz ("redis: connection refused",
+ * "redis: LOADING"). Outcomes may go through earlier. */
 bool store_ready(const struct store *store, const char **ret_reason);
+/* Not ready, and waiting won't cure it: wrong version or password, eviction, no WAITAOF for durability = aof, another store's format.
+ * It is tried again all the same. */
+bool store_refused(const struct store *store);
 /* [suspends] until it is. 0, -ECANCELED, -ETIMEDOUT. */
 int store_wait_ready(struct store *store, int64_t deadline_us);
+/* [suspends] The same for outcomes alone, which also go through where nothing may be claimed (an emptied store). */
+int store_wait_writable(struct store *store, int64_t deadline_us);
+/* The group has commits, so a store without `sms:meta` was emptied by somebody: nothing is claimed there until store_accept_empty().
+ * Also said by the store itself, once a barrier has passed. */
+void store_expect_existing(struct store *store);
+/* `smstrack store init`: the empty store is meant to be empty. */
+void store_accept_empty(struct store *store);
 
 uint8_t store_shard(const struct store *store, const char *id, size_t len);
 
 /* [suspends] Claims the message for an attempt that ends by `deadline_us` (monotonic). 0, -ECANCELED (the claim may stand: RELEASE
  * it, or shield this call), or -EAGAIN: Redis is away or slow; claiming again is harmless. */
-int store_claim(struct store *store, const struct store_message *msg, int64_t deadline_us, struct store_claim *ret) MUST_CHECK;
+int store_claim(struct store *store, struct store_message *msg, int64_t deadline_us, struct store_claim *ret) MUST_CHECK;
 
 /* [suspends] Writes an outcome (and, for accepted parts, the mapping from the provider's ids) and returns when Redis has it.
- * -EAGAIN: Redis is away: call again, it is idempotent. *ret_answer only for UNCERTAIN. */
-int store_outcome(struct store *store, const struct store_message *msg, const struct store_outcome *outcome, enum store_answer *ret_answer) MUST_CHECK;
+ * -EAGAIN: Redis is away: call again, it is idempotent. -ECANCELED: it may still be written. *ret_answer (may be NULL) only for
+ * UNCERTAIN. A record that can't be read or counted is logged, counted and left as it is: 0. */
+int store_outcome(struct store *store, struct store_message *msg, const struct store_outcome *outcome, enum store_answer *ret_answer) MUST_CHECK;
 
-/* [suspends] Returns 0 when everything that was acknowledged before the call is durable as configured; -EAGAIN when that can't be
- * said now (connection lost since, replicas missing): commit nothing and call again. */
+/* [suspends] Returns 0 when everything that was acknowledged before the call is durable as configured (up to 2 s with `local` and
+ * appendfsync everysec); -EAGAIN when that can't be said now (connection lost since, replicas missing, deadline): commit nothing and
+ * call again. -ECANCELED. */
 int store_barrier(struct store *store, int64_t deadline_us) MUST_CHECK;
 
 /* [suspends] The record as JSON text for `smstrack show` into *ret (heap, the caller's); -ENOENT, -EAGAIN. */

@@ -5,7 +5,7 @@
 --
 -- KEYS  the n records, then the cohorts
 -- ARGV  1 n, 2 now (ms, the caller's wall clock), 3 retention (s), 4 retention of the cohorts (s), 5 most resends,
---       6 ms for which nobody is taken over because their lease is past, 7 the number of labels, the labels (campaign|country);
+--       6 ms for which nobody is taken over for a lease that is past, 7 the number of labels, the labels (campaign|country);
 --       then per message a head of bytes (flags: 1 past its expiry; policy; cohort; label; lease in ms, 3 bytes) and our record
 --       up to its lease, which is appended here by Redis' own time.
 -- reply n where every message is new and ours; else a list of what is not so: {index, answer, ...}.

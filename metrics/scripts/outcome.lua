@@ -192,7 +192,11 @@ local function part_accepted(i, r, p, c, part)
 	return commit(i, r, c)
 end
 
-local function release(i, r, p, c)
+-- `unconfirmed`: its owner was cancelled before it knew how many claims there were.
+local function release(i, r, p, c, unconfirmed)
+	if unconfirmed == 1 then
+		p[CLAIMS] = r[CLAIMS]
+	end
 	if r[STATE] ~= SENDING or not is_own(r, p) then
 		return nil
 	end
@@ -230,6 +234,7 @@ local function duplicated(i, r, p, c)
 		return nil
 	end
 	add(c, label(r) .. 'duplicates', 1)
+	c.answer = DUPLICATE
 	return commit(i, r, c)
 end
 
@@ -271,7 +276,7 @@ local function change(i, old, proposed, k, step, policy, part)
 	elseif step == PART then
 		return part_accepted(i, r, p, c, part)
 	elseif step == RELEASE then
-		return release(i, r, p, c)
+		return release(i, r, p, c, part)
 	elseif step == UNKNOWABLE then
 		return unknowable(i, r, p, c, policy % 16, late)
 	end
