@@ -327,7 +327,7 @@ TEST(test_coro_loop_post_to_itself)
 static void never(void *arg)
 {
 	(void)arg;
-	EXPECT(!"ran");
+	expect_failures++;
 }
 
 /* Posts that never ran are dropped with the loop. */
@@ -413,7 +413,7 @@ static int parks(void *arg)
 	g = co_gather(both, 2, false, NULL);
 	CHECK(g != NULL);
 	co_await(g);
-	EXPECT(!"came back");
+	expect_failures++;      /* it came back */
 	return 0;
 }
 
@@ -422,7 +422,7 @@ static int parks_on_queue(void *arg)
 	void *item;
 
 	co_queue_get(arg, &item, in_ms(100000));
-	EXPECT(!"came back");
+	expect_failures++;      /* it came back */
 	return 0;
 }
 
