@@ -15,9 +15,8 @@
 #include "dispatch/coro/runtime.h"
 
 enum {
-	/* Looking outside costs a system call: turns that run little share one, up to so many callbacks or about 0.1 ms. */
+	/* Looking outside costs a system call: turns that run little share one, up to so many callbacks or co_poll_ticks_max. */
 	ITEMS_PER_POLL = 128,
-	TICKS_PER_POLL = 1 << 18,
 	/* Reading the tick counter costs as much as a switch: short callbacks share one reading. */
 	ITEMS_PER_TICKS = 8,
 };
@@ -258,7 +257,7 @@ static void look_outside(struct co_loop *loop)
 
 	if (!list_empty(&loop->ready) || loop->stopping) {
 		if (!loop->stopping && loop->items_total - loop->poll_item < ITEMS_PER_POLL &&
-		    loop->last_ticks - loop->poll_ticks < TICKS_PER_POLL) {
+		    loop->last_ticks - loop->poll_ticks < co_poll_ticks_max) {
 			co_mailbox_take(loop->mailbox, loop);
 			return;
 		}

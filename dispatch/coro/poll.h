@@ -12,6 +12,10 @@
 struct co_poll;
 struct event_base;
 
+/* After how many ticks of the CPU the loop looks outside though it has work: about 0.1 ms; in the simulation, which must not depend on
+ * them, never. */
+extern const uint64_t co_poll_ticks_max;
+
 /* NULL: out of memory or descriptors. */
 struct co_poll *co_poll_new(void) MUST_CHECK;
 void co_poll_free(struct co_poll *p);

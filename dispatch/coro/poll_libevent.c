@@ -14,6 +14,8 @@
 #include "daemon/base/alloc.h"
 #include "dispatch/coro/runtime.h"
 
+const uint64_t co_poll_ticks_max = 1 << 18;
+
 struct co_poll {
 	struct event_base *base;
 	struct event *alarm_event, *wake_event;

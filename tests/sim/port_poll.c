@@ -10,6 +10,8 @@
 #include "dispatch/coro/poll.h"
 #include "tests/sim/sim.h"
 
+const uint64_t co_poll_ticks_max = UINT64_MAX;
+
 struct co_poll {
 	bool unused;
 };
