@@ -167,8 +167,8 @@ static enum gateway_verdict verdict_of(enum http_failure failure, bool written, 
 	return GATEWAY_TRANSIENT;
 }
 
-static void gateway_http_send(struct gateway *gateway, const struct gateway_part *part, int64_t deadline_us, gateway_may_write_fn *may_write,
-			      void *arg, struct gateway_outcome *ret_outcome)
+static void gateway_http_send(struct gateway *gateway, const struct gateway_part *part, int64_t deadline_us,
+			      gateway_may_write_fn *may_write, void *arg, struct gateway_outcome *ret_outcome)
 {
 	struct gateway_http *gw = gateway_http_of(gateway);
 	struct gateway_http_send s = {

@@ -27,7 +27,8 @@ static bool refuse_write;
 static unsigned asked;
 
 static const struct gateway_part sample = {
-	.id = "m-1", .id_len = 3, .to = "+491701234567", .to_len = 13, .from = "Shop", .from_len = 4, .text = "Gr\xc3\xbc\xc3\x9f \"x\"\n&=+", .text_len = 14,
+	.id = "m-1", .id_len = 3, .to = "+491701234567", .to_len = 13, .from = "Shop", .from_len = 4,
+	.text = "Gr\xc3\xbc\xc3\x9f \"x\"\n&=+", .text_len = 14,
 	.part = 1, .parts = 1,
 };
 

@@ -57,8 +57,9 @@ static void test_gsm7_counts_utf16_units(void **state)
 
 static void test_gsm7_knows_its_alphabet(void **state)
 {
-	static const char all[] = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
-				  "¿abcdefghijklmnopqrstuvwxyzäöñüà\f^{}\\[~]|€";
+	static const char all[] =
+		"@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
+		"¿abcdefghijklmnopqrstuvwxyzäöñüà\f^{}\\[~]|€";
 	static const char *const others[] = { "`", "ç", "ê", "Α", "\t", "\x1b", "\x7f", "’", "\xff", "😀" };
 
 	(void)state;

@@ -165,7 +165,8 @@ static void test_http1_refuses_bad_fields(void **state)
 
 static void test_http1_refuses_bad_chunks(void **state)
 {
-	static const char *const bad[] = { "\r\n", "g\r\n", "5\nhello\r\n", "5\r\nhelloX", "5\r\nhello\rX", "-1\r\n", " 5\r\n", "5 \r\n", "5;\x01\r\n",
+	static const char *const bad[] = { "\r\n", "g\r\n", "5\nhello\r\n", "5\r\nhelloX", "5\r\nhello\rX", "-1\r\n", " 5\r\n",
+		"5 \r\n", "5;\x01\r\n",
 		"0\r\nbad trailer\r\n", "0x5\r\n" };
 	char text[200];
 

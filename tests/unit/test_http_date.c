@@ -29,7 +29,8 @@ static void test_http_date_reads_all_forms(void **state)
 
 static void test_http_date_refuses_the_rest(void **state)
 {
-	static const char *const bad[] = { "", "Sun", "Sun,", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 6 Nov 1994 08:49:37 GMT",
+	static const char *const bad[] = { "", "Sun", "Sun,", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 UTC",
+		"Sun, 6 Nov 1994 08:49:37 GMT",
 		"Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 32 Nov 1994 08:49:37 GMT",
 		"Sun, 06 Nov 1894 08:49:37 GMT", "1994-11-06T08:49:37Z", "Sun, 06 Nov-1994 08:49:37 GMT", "-1" };
 
