@@ -1,6 +1,6 @@
 /*
- * http_client_fixture.h: what the tests of the HTTP client share: a client in a task against a scripted server, the scripts, and what
- * plain and TLS connections must do alike. Included by one test file each, so its functions live here.
+ * http_client_fixture.h: what the tests of the HTTP client share: a client in a task against a scripted server, and what plain and
+ * TLS connections must do alike. Included by one test file each, so its functions live here.
  */
 #ifndef TESTS_HTTP_CLIENT_FIXTURE_H
 #define TESTS_HTTP_CLIENT_FIXTURE_H
@@ -19,7 +19,7 @@
 #include "daemon/base/log.h"
 #include "dispatch/coro/coro.h"
 #include "dispatch/http_client.h"
-#include "tests/unit/http_server.h"
+#include "tests/unit/http_scripts.h"
 
 static struct server server;
 static struct http_client_options options;
@@ -120,96 +120,6 @@ static inline int set_up(void **state)
 	options = (struct http_client_options){ .host = "127.0.0.1", .max_connections = 8, .max_connecting = 4, .connect_timeout_ms = 5000,
 		.idle_ms = 5000, .reply_max = 65536 };
 	return 0;
-}
-
-/* ---- scripts ---- */
-
-static inline void script_answers(struct server_conn *c)
-{
-	while (server_request(c))
-		server_puts(c, "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"id\":\"p-1\"}");
-}
-
-static inline void script_closes_after_each(struct server_conn *c)
-{
-	if (server_request(c))
-		server_puts(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-}
-
-static inline void script_resets(struct server_conn *c)
-{
-	server_request(c);
-	server_reset(c);
-}
-
-static inline void script_resets_amid(struct server_conn *c)
-{
-	server_request(c);
-	server_puts(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
-	server_reset(c);
-}
-
-static inline void script_closes_amid(struct server_conn *c)
-{
-	server_request(c);
-	server_puts(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
-}
-
-static inline void script_garbage(struct server_conn *c)
-{
-	server_request(c);
-	server_puts(c, "\x16\x03\x01 what?\r\n\r\n");
-	server_request(c);
-}
-
-static inline void script_megabyte(struct server_conn *c)
-{
-	static const char zeros[4096];
-
-	server_request(c);
-	server_puts(c, "HTTP/1.1 200 OK\r\n\r\n");
-	for (int i = 0; i < 256; i++)
-		server_write(c, zeros, sizeof zeros);
-	server_request(c);
-}
-
-static inline void script_hangs(struct server_conn *c)
-{
-	while (server_request(c))
-		;
-}
-
-static inline void script_one_byte_at_a_time(struct server_conn *c)
-{
-	static const char reply[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nslow\r\n5\r\n-lori\r\n1\r\ns\r\n0\r\n\r\n";
-	int one = 1;
-
-	setsockopt(c->fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
-	while (server_request(c)) {
-		for (size_t i = 0; i < sizeof reply - 1; i++)
-			server_write(c, reply + i, 1);
-	}
-}
-
-static inline void script_until_close(struct server_conn *c)
-{
-	server_request(c);
-	server_puts(c, "HTTP/1.1 200 OK\r\n\r\nuntil ");
-	server_puts(c, "the end");
-	if (c->ssl != NULL)
-		SSL_shutdown(c->ssl);
-}
-
-static inline void script_cut(struct server_conn *c)
-{
-	server_request(c);
-	server_puts(c, "HTTP/1.1 200 OK\r\n\r\nuntil it is cut");
-}
-
-static inline void script_talks_on(struct server_conn *c)
-{
-	while (server_request(c))
-		server_puts(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 500 Stale\r\nContent-Length: 0\r\n\r\n");
 }
 
 /* ---- what goes alike over both ---- */
