@@ -213,6 +213,8 @@ static void act(struct app *app, enum lifecycle_action action)
 		break;
 	case LIFECYCLE_RESUME:
 		kafka_source_resume(app->source);
+		if (app->ready_said)
+			app_event(app, LIFECYCLE_READY);
 		break;
 	case LIFECYCLE_DRAIN:
 		begin_drain(app);
@@ -294,23 +296,33 @@ static int signal_reader(void *arg)
 	return rc;
 }
 
-/* A group that may not begin is the operator's to settle: 78. A client that broke for good may do better in a new process: 69; not
- * before /readyz has had the time to say why. */
+static void end_of_kafka(struct app *app, const char *why, int exit_code)
+{
+	log_error("kafka: no way on", LOG_STR("why", why), LOG_INT("exit_code", exit_code));
+	app->exit_code = exit_code;
+	app_event(app, LIFECYCLE_FATAL);
+}
+
+/* A group that may not begin is the operator's to settle: 78. A client that broke for good (fenced, for one) does better in a new
+ * process: 69, though not before /readyz has had the time to say why. */
 static void watch_fatal(struct app *app)
 {
+	static const char broken[] = "kafka: fatal";
 	const char *why = kafka_source_fatal(app->source);
 	int64_t now = clock_mono_us();
 
-	if (why == NULL || app->state >= LIFECYCLE_DRAINING)
+	if (app->state >= LIFECYCLE_DRAINING)
 		return;
-	if (app->fatal_us == 0) {
-		app->fatal_us = now;
-		log_error("kafka: no way on", LOG_STR("why", why));
+	if (why != NULL) {
+		end_of_kafka(app, why, EXIT_CODE_CONFIG);
+		return;
 	}
-	if (kafka_source_joined(app->source) && now - app->fatal_us < FATAL_LINGER_MS * 1000LL)
-		return;
-	app->exit_code = kafka_source_joined(app->source) ? EXIT_CODE_UNAVAILABLE : EXIT_CODE_CONFIG;
-	app_event(app, LIFECYCLE_FATAL);
+	if (kafka_source_ready(app->source, &why) || strncmp(why, broken, sizeof broken - 1) != 0)
+		app->fatal_us = 0;
+	else if (app->fatal_us == 0)
+		app->fatal_us = now;
+	else if (now - app->fatal_us > FATAL_LINGER_MS * 1000LL)
+		end_of_kafka(app, why, EXIT_CODE_UNAVAILABLE);
 }
 
 static bool redis_ready(const struct app *app)

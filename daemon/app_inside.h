@@ -31,8 +31,7 @@ struct app {
 	bool dumping, logging_state, reload_queued;     /* signals' requests that are on their way */
 	int exit_code;
 	unsigned inflight;              /* of all workers; moved by signals, the API and reloads */
-	const char *fatal;
-	int64_t fatal_us;               /* since when; 0: not */
+	int64_t fatal_us;               /* since when Kafka's client is broken for good; 0: it isn't */
 	struct co_event ending;         /* the end may begin */
 
 	struct app_view *views;

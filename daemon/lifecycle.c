@@ -39,8 +39,7 @@ static const struct lifecycle_step table[LIFECYCLE_STATES][LIFECYCLE_EVENTS] = {
 		[LIFECYCLE_CONT] = DO(RUNNING, NOTHING),
 		[LIFECYCLE_TTIN] = DO(RUNNING, MORE),
 		[LIFECYCLE_TTOU] = DO(RUNNING, LESS),
-		/* paused and resumed before it was ready: the word is still owed */
-		[LIFECYCLE_READY] = DO(RUNNING, SAY_READY),
+		[LIFECYCLE_READY] = DO(RUNNING, NOTHING),
 		[LIFECYCLE_DRAINED] = DO(RUNNING, NOTHING),
 		[LIFECYCLE_DEADLINE] = DO(RUNNING, NOTHING),
 		[LIFECYCLE_FATAL] = DO(DRAINING, DRAIN),
@@ -53,7 +52,8 @@ static const struct lifecycle_step table[LIFECYCLE_STATES][LIFECYCLE_EVENTS] = {
 		[LIFECYCLE_USR1] = DO(PAUSED, REOPEN_LOGS),
 		[LIFECYCLE_USR2] = DO(PAUSED, LOG_STATE),
 		[LIFECYCLE_TSTP] = DO(PAUSED, NOTHING),
-		[LIFECYCLE_CONT] = DO(RUNNING, RESUME),
+		/* whether it has ever been ready the table can't know: the app says READY at once where it has */
+		[LIFECYCLE_CONT] = DO(STARTING, RESUME),
 		[LIFECYCLE_TTIN] = DO(PAUSED, MORE),
 		[LIFECYCLE_TTOU] = DO(PAUSED, LESS),
 		/* paused before it was ready: systemd waits for the word all the same, and it holds the group */

@@ -139,6 +139,12 @@ static void put_lines(struct json_out *o, const char *key, const struct buf *lin
 	json_out_end(o, ']');
 }
 
+/* Its length without the last line's end. */
+static size_t trimmed_len(const struct buf *lines)
+{
+	return lines->len > 0 && lines->data[lines->len - 1] == '\n' ? lines->len - 1 : lines->len;
+}
+
 /* Answers once it is done, so that what is wrong with a file comes back to who asked. */
 void api_post_reload(struct api_call *call)
 {
@@ -154,7 +160,7 @@ void api_post_reload(struct api_call *call)
 	if (rc == -EBUSY) {
 		api_problem(call, 409, "the daemon is %s", lifecycle_state_name(app_state(call->app)));
 	} else if (rc < 0) {
-		api_problem(call, 422, "nothing is changed: %.*s", (int)(report.len > 400 ? 400 : report.len), report.data ? report.data : "");
+		api_problem(call, 422, "nothing is changed: %.*s", (int)(report.len > 400 ? 400 : trimmed_len(&report)), report.data ? report.data : "");
 		call->out.len--;        /* one more member of the same object */
 		o.comma = true;
 		put_lines(&o, "errors", &report);
