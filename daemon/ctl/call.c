@@ -70,19 +70,26 @@ static int exit_of(int rc)
 	}
 }
 
-/* Says on stderr why the daemon refused: its problem+json's detail, else its title, else the status. */
+/* Says on stderr why the daemon refused: the lines of its problem+json's errors, else its detail, else its title, else the status. */
 static int refused(const struct cli *cli, const struct admin_reply *reply)
 {
-	json_t *problem = json_loads(reply->body, JSON_REJECT_DUPLICATES, NULL);
+	json_t *problem = json_loads(reply->body, JSON_REJECT_DUPLICATES, NULL), *line;
 	const char *detail = json_string_value(json_object_get(problem, "detail"));
 	const char *title = json_string_value(json_object_get(problem, "title"));
+	const json_t *errors = json_object_get(problem, "errors");
+	size_t i;
 
-	if (cli_has(cli, CLI_JSON) && json_is_object(problem))
+	if (cli_has(cli, CLI_JSON) && json_is_object(problem)) {
 		fprintf(stderr, "%s\n", reply->body);
-	else if (title != NULL || detail != NULL)
-		fprintf(stderr, "smstrack: %s%s%s\n", title ? title : "", title && detail ? ": " : "", detail ? detail : "");
-	else
+	} else if (json_array_size(errors) > 0) {
+		fputs("smstrack: nothing is changed:\n", stderr);
+		json_array_foreach((json_t *)(uintptr_t)errors, i, line)
+			fprintf(stderr, "  %s\n", json_is_string(line) ? json_string_value(line) : "?");
+	} else if (detail != NULL || title != NULL) {
+		fprintf(stderr, "smstrack: %s\n", detail != NULL ? detail : title);
+	} else {
 		fprintf(stderr, "smstrack: the daemon answered %d\n", reply->status);
+	}
 	json_decref(problem);
 	return CTL_REFUSED;
 }

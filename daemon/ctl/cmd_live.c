@@ -1,6 +1,8 @@
 /* cmd_live.c: the commands that look into the daemon as it runs: tasks, providers, partitions. Tables of what its JSON lists. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/alloc.h"
 #include "daemon/ctl/commands.h"
 #include "daemon/ctl/table.h"
 
@@ -26,6 +28,10 @@ static void put_cell(struct table *t, const json_t *row, const struct source *s)
 		return;
 	}
 	if (!json_is_number(v)) {
+		table_put(t, "-");
+		return;
+	}
+	if (json_number_value(v) < 0) {         /* not known */
 		table_put(t, "-");
 		return;
 	}
@@ -70,16 +76,43 @@ static int print_list(const struct cli *cli, const json_t *list, const struct ta
 	return call_print(&out);
 }
 
+static int older_first(const void *a, const void *b)
+{
+	int64_t x = call_int(*(json_t *const *)a, "age_us", 0), y = call_int(*(json_t *const *)b, "age_us", 0);
+
+	return (x < y) - (x > y);
+}
+
+/* A list of the same members by age. NULL: out of memory. */
+static json_t *by_age(const json_t *list)
+{
+	size_t n = json_array_size(list);
+	json_t **rows = mem_alloc((n + 1) * sizeof *rows), *sorted = json_array();
+
+	if (rows == NULL || sorted == NULL) {
+		mem_free(rows);
+		json_decref(sorted);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		rows[i] = json_array_get(list, i);
+	qsort(rows, n, sizeof *rows, older_first);
+	for (size_t i = 0; i < n; i++)
+		json_array_append(sorted, rows[i]);
+	mem_free(rows);
+	return sorted;
+}
+
 int cmd_live_tasks(struct cli *cli)
 {
 	static const struct table_column columns[] = {
-		{ "worker", true, false }, { "task", false, true }, { "state", false, false }, { "age", true, false }, { "awaits", false, true },
+		{ "worker", true, false }, { "task", false, true }, { "state", false, false }, { "age", true, false }, { "waits for", false, true },
 	};
 	static const struct source sources[] = {
 		{ "worker", CELL_TEXT }, { "name", CELL_TEXT }, { "state", CELL_TEXT }, { "age_us", CELL_US }, { "awaits", CELL_TEXT },
 	};
-	json_t *reply = NULL;
-	int64_t limit;
+	json_t *reply = NULL, *sorted;
+	int64_t limit, silent;
 	int rc;
 
 	if (cli_number(cli, CLI_LIMIT, 1, 1000000, 30, &limit) < 0)
@@ -87,7 +120,12 @@ int cmd_live_tasks(struct cli *cli)
 	rc = call_show(cli, "/v1/tasks", &reply);
 	if (reply == NULL)
 		return rc;
-	rc = print_list(cli, json_object_get(reply, "tasks"), columns, sources, ARRAY_LEN(columns), (size_t)limit, "no tasks");
+	sorted = by_age(json_object_get(reply, "tasks"));
+	rc = sorted == NULL ? CTL_BUG : print_list(cli, sorted, columns, sources, ARRAY_LEN(columns), (size_t)limit, "no tasks");
+	silent = call_int(reply, "workers_silent", 0);
+	if (silent > 0)
+		fprintf(stderr, "smstrack: %lld workers didn't answer in time: theirs are missing\n", (long long)silent);
+	json_decref(sorted);
 	json_decref(reply);
 	return rc;
 }
@@ -95,8 +133,8 @@ int cmd_live_tasks(struct cli *cli)
 int cmd_live_providers(struct cli *cli)
 {
 	static const struct table_column columns[] = {
-		{ "provider", false, true }, { "state", false, false }, { "in flight", true, false }, { "accepted", true, false },
-		{ "refused", true, false }, { "throttled", true, false }, { "failed", true, false }, { "uncertain", true, false },
+		{ "provider", false, true }, { "state", false, false }, { "in flight", true, false }, { "sent", true, false },
+		{ "refused", true, false }, { "busy", true, false }, { "failed", true, false }, { "uncertain", true, false },
 	};
 	static const struct source sources[] = {
 		{ "name", CELL_TEXT }, { "state", CELL_TEXT }, { "inflight", CELL_COUNT }, { "accepted_total", CELL_COUNT },
@@ -117,11 +155,11 @@ int cmd_live_partitions(struct cli *cli)
 {
 	static const struct table_column columns[] = {
 		{ "topic", false, true }, { "partition", true, false }, { "worker", true, false }, { "position", true, false },
-		{ "committed", true, false }, { "lag", true, false }, { "open", true, false },
+		{ "committed", true, false }, { "behind", true, false }, { "open", true, false }, { "oldest", true, false },
 	};
 	static const struct source sources[] = {
 		{ "topic", CELL_TEXT }, { "partition", CELL_COUNT }, { "worker", CELL_COUNT }, { "position", CELL_COUNT },
-		{ "committed", CELL_COUNT }, { "lag", CELL_COUNT }, { "open", CELL_COUNT },
+		{ "committed", CELL_COUNT }, { "lag", CELL_COUNT }, { "open", CELL_COUNT }, { "oldest_ms", CELL_MS },
 	};
 	json_t *reply = NULL;
 	int rc = call_show(cli, "/v1/partitions", &reply);

@@ -86,18 +86,82 @@ static void put_escaped(struct buf *out, const char *id)
 	}
 }
 
+/* ["a","b"] as "a, b"; "" where there is none. */
+static void put_list(struct buf *out, const char *before, const json_t *list)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, item)
+		buf_printf(out, "%s%s", i == 0 ? before : ", ", json_is_string(item) ? json_string_value(item) : "?");
+}
+
+/* A step of the timeline: when, how long after it was accepted, and what is known of it. Consumes `what`. */
+static void put_step(struct table *t, const json_t *record, const char *step, const char *stamp, struct buf *what)
+{
+	int64_t at_ms = call_int(record, stamp, -1), accepted_ms = call_int(record, "accepted_at", at_ms);
+	char when[28], after[28];
+
+	buf_putc(what, '\0');
+	if (at_ms >= 0) {
+		table_put(t, step);
+		table_put(t, format_stamp(at_ms, when));
+		table_put(t, at_ms == accepted_ms ? "" : format_us((at_ms - accepted_ms) * 1000, after));
+		table_put(t, what->oom ? "" : what->data);
+	}
+	buf_fini(what);
+}
+
+static void put_timeline(const struct cli *cli, const json_t *record, struct buf *out)
+{
+	static const struct table_column columns[] = {
+		{ "step", false, false }, { "when", false, false }, { "after", true, false }, { "", false, true },
+	};
+	struct buf what = { 0 };
+	struct table t;
+
+	table_init(&t, columns, ARRAY_LEN(columns));
+	if (json_object_get(record, "topic") != NULL)
+		buf_printf(&what, "%s, partition %lld, offset %lld", call_str(record, "topic"), (long long)call_int(record, "partition", -1),
+			   (long long)call_int(record, "offset", -1));
+	put_step(&t, record, "accepted", "accepted_at", &what);
+	if (json_object_get(record, "instance") != NULL)
+		buf_printf(&what, "by %s", call_str(record, "instance"));
+	put_step(&t, record, "claimed", "claimed_at", &what);
+	buf_printf(&what, "by %s", call_str(record, "provider"));
+	put_list(&what, ", its id: ", json_object_get(record, "provider_ids"));
+	put_step(&t, record, "sent", "sent_at", &what);
+	if (json_object_get(record, "error") != NULL)
+		buf_printf(&what, "%s: %s", call_str(record, "provider"), call_str(record, "error"));
+	put_step(&t, record, call_str(record, "state"), "ended_at", &what);
+	table_render(&t, TABLE_WIDTH, cli->colour, out);
+	table_fini(&t);
+}
+
+static enum paint state_paint(const char *state)
+{
+	if (strcmp(state, "sent") == 0 || strcmp(state, "delivered") == 0)
+		return PAINT_GOOD;
+	return strcmp(state, "sending") == 0 || strcmp(state, "queued") == 0 ? PAINT_WARN : PAINT_BAD;
+}
+
 static int print_record(const struct cli *cli, const json_t *record)
 {
+	static const char *const counts[] = { "parts", "attempts", "uncertain" };
+	const char *state = call_str(record, "state");
 	struct buf out = { 0 };
-	const char *key;
-	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)record, key, value) {
-		char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-
-		buf_printf(&out, "%s%-16s%s %s\n", paint(cli->colour, PAINT_BOLD), key, paint(cli->colour, PAINT_OFF), text);
-		free(text);
-	}
+	buf_printf(&out, "%s: %s%s%s", call_str(record, "id"), paint(cli->colour, state_paint(state)), state, paint(cli->colour, PAINT_OFF));
+	buf_printf(&out, "  (campaign %s, country %s", call_str(record, "campaign"), call_str(record, "country"));
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+		if (json_object_get(record, counts[i]) != NULL)
+			buf_printf(&out, ", %s %lld", counts[i], (long long)call_int(record, counts[i], 0));
+	buf_puts(&out, ")\n\n");
+	put_timeline(cli, record, &out);
+	put_list(&out, "\nsent more than once; the other ids: ", json_object_get(record, "extra_sends"));
+	put_list(&out, "\nproduced more than once; the other positions: ", json_object_get(record, "duplicates"));
+	if (out.len > 0 && out.data[out.len - 1] != '\n')
+		buf_putc(&out, '\n');
 	return call_print(&out);
 }
 

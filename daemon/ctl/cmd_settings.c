@@ -4,11 +4,24 @@
 #include "daemon/config.h"
 #include "daemon/ctl/commands.h"
 
+/* The daemon answers once it is done, with --wait and without: its report is a line for each value that changed. */
 int cmd_settings_reload(struct cli *cli)
 {
-	bool wait = cli_has(cli, CLI_WAIT);
+	json_t *reply = NULL, *line;
+	size_t i;
+	int rc = call_json(cli, "POST", "/v1/reload", json_pack("{s:b}", "wait", 1), &reply);
 
-	return call_change(cli, "POST", "/v1/reload", wait ? json_pack("{s:b}", "wait", 1) : NULL, wait ? "reloaded" : "reloading");
+	if (rc != CTL_OK)
+		return rc;
+	if (cli_has(cli, CLI_JSON)) {
+		call_print_json(reply);
+	} else {
+		puts("reloaded");
+		json_array_foreach(json_object_get(reply, "report"), i, line)
+			printf("  %s\n", json_is_string(line) ? json_string_value(line) : "?");
+	}
+	json_decref(reply);
+	return CTL_OK;
 }
 
 int cmd_settings_reopen_logs(struct cli *cli)

@@ -1,7 +1,6 @@
 /* cmd_state.c: the commands about the daemon's state: status shows it; pause, resume and drain change it. */
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/clock.h"
@@ -9,18 +8,81 @@
 #include "daemon/ctl/commands.h"
 #include "daemon/ctl/table.h"
 
+static void put_row(const struct cli *cli, struct buf *out, const char *name)
+{
+	buf_printf(out, "  %s%-10s%s ", paint(cli->colour, PAINT_BOLD), name, paint(cli->colour, PAINT_OFF));
+}
+
+/* "demo: running, ready" and, where it isn't, a line for each reason. */
+static void put_readiness(const struct cli *cli, const json_t *state, struct buf *out)
+{
+	bool ready = json_is_true(json_object_get(state, "ready"));
+	const char *off = paint(cli->colour, PAINT_OFF);
+	char uptime[28];
+	json_t *reason;
+	size_t i;
+
+	buf_printf(out, "smstrackd %s, instance %s, pid %lld, up for %s\n", call_str(state, "version"), call_str(state, "instance"),
+		   (long long)call_int(state, "pid", 0), format_us(call_int(state, "uptime_ms", 0) * 1000, uptime));
+	put_row(cli, out, "state");
+	buf_printf(out, "%s%s, %s%s\n", paint(cli->colour, ready ? PAINT_GOOD : PAINT_BAD), call_str(state, "state"), ready ? "ready" : "not ready",
+		   off);
+	json_array_foreach(json_object_get(state, "reasons"), i, reason) {
+		put_row(cli, out, i == 0 ? "because" : "");
+		buf_printf(out, "%s\n", json_is_string(reason) ? json_string_value(reason) : "?");
+	}
+}
+
+static void put_load(const struct cli *cli, const json_t *state, struct buf *out)
+{
+	const json_t *m = json_object_get(state, "messages");
+	int64_t lag = call_int(state, "lag", -1);
+	char a[28], b[28], c[28], d[28], e[28];
+
+	put_row(cli, out, "in flight");
+	buf_printf(out, "%s of %s: %s written, %s for a provider, %s for a lease\n", format_count(call_int(state, "inflight", 0), a),
+		   format_count(call_int(state, "inflight_max", 0), b), format_count(call_int(state, "written", 0), c),
+		   format_count(call_int(state, "waiting_provider", 0), d), format_count(call_int(state, "waiting_busy", 0), e));
+	put_row(cli, out, "kafka");
+	buf_printf(out, "%lld partitions, %s records behind, oldest open for %s\n", (long long)call_int(state, "partitions", 0),
+		   lag < 0 ? "?" : format_count(lag, a), format_us(call_int(state, "oldest_uncommitted_ms", 0) * 1000, b));
+	put_row(cli, out, "messages");
+	buf_printf(out, "%s sent, %s refused, %s failed, %s lapsed\n", format_count(call_int(m, "sent", 0), a),
+		   format_count(call_int(m, "refused", 0), b), format_count(call_int(m, "failed", 0), c),
+		   format_count(call_int(m, "lapsed", 0), d));
+	put_row(cli, out, "");
+	buf_printf(out, "%s uncertain sends, %s duplicates\n", format_count(call_int(m, "uncertain", 0), a),
+		   format_count(call_int(m, "duplicates", 0), b));
+}
+
+/* One line where all is well, else one a worker that misses it. */
+static void put_redis(const struct cli *cli, const json_t *state, struct buf *out)
+{
+	const json_t *workers = json_object_get(state, "workers_detail");
+	size_t i, ready = 0;
+	json_t *w;
+
+	json_array_foreach((json_t *)(uintptr_t)workers, i, w)
+		ready += json_is_true(json_object_get(w, "redis_ready"));
+	put_row(cli, out, "redis");
+	buf_printf(out, "ready for %zu of %zu workers\n", ready, json_array_size(workers));
+	json_array_foreach((json_t *)(uintptr_t)workers, i, w) {
+		if (json_is_true(json_object_get(w, "redis_ready")))
+			continue;
+		put_row(cli, out, "");
+		buf_printf(out, "worker %lld: %s\n", (long long)call_int(w, "index", -1), call_str(w, "redis_reason"));
+	}
+}
+
 static int print_state(const struct cli *cli, const json_t *state)
 {
 	struct buf out = { 0 };
-	const char *key;
-	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)state, key, value) {
-		char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-
-		buf_printf(&out, "%s%-16s%s %s\n", paint(cli->colour, PAINT_BOLD), key, paint(cli->colour, PAINT_OFF), text);
-		free(text);
-	}
+	put_readiness(cli, state, &out);
+	put_load(cli, state, &out);
+	put_redis(cli, state, &out);
+	put_row(cli, &out, "config");
+	buf_printf(&out, "%s\n\n", call_str(state, "config"));
 	return call_print(&out);
 }
 
@@ -33,7 +95,7 @@ int cmd_state_status(struct cli *cli)
 		return rc;
 	rc = print_state(cli, state);
 	json_decref(state);
-	return rc;
+	return rc == CTL_OK ? cmd_live_providers(cli) : rc;
 }
 
 /* Of the daemon, or of the one provider that is named. */

@@ -29,6 +29,8 @@ enum {
 	DRAW_US = 100000,               /* on a terminal */
 	LINE_US = 2000000,              /* elsewhere */
 	LOOK_US = 100000,               /* between two looks at /metrics */
+	WARM_UP = 16,                   /* messages before the clock starts: a consumer's first fetch takes Kafka a second */
+	WARM_UP_US = 10000000,          /* at most */
 	OPEN_MAX = 10000,               /* on the topic and not settled: the mock cluster's memory is small */
 	SETTLE_US = 30000000,           /* without any progress */
 	ECHO_US = 300000,
@@ -47,7 +49,8 @@ struct demo {
 	struct demo_result result;
 	size_t put;                     /* given to the producer */
 	uint64_t inflight;
-	int64_t first_us, last_us;      /* the first message out; the last progress seen */
+	unsigned quiet_looks;           /* at /metrics in a row that found nothing open: counters are no snapshot, one look may be wrong */
+	int64_t first_us, last_us;      /* the clock's start, 0 during the warm-up; the last progress seen */
 	int64_t cpu_before_us, drawn_us, looked_us, interrupted_us;
 	uint64_t drawn_settled;
 };
@@ -121,8 +124,10 @@ static void feed(struct demo *d, int64_t now_us, struct buf *job)
 {
 	struct demo_result *r = &d->result;
 	uint64_t refused;
-	size_t due = (size_t)((double)(now_us - d->first_us) * (double)d->rate / 1e6) + 1;
+	size_t due = WARM_UP;
 
+	if (d->first_us > 0)
+		due += (size_t)((double)(now_us - d->first_us) * (double)d->rate / 1e6) + 1;
 	for (; d->put < due && d->put < r->messages && d->put < r->settled + OPEN_MAX; d->put++) {
 		char key[32];
 		int len = snprintf(key, sizeof key, "%zu", d->put);
@@ -145,10 +150,13 @@ static void read_metrics(struct demo *d, const char *m)
 {
 	static const char latency[] = "smstrack_accepted_to_sent_seconds";
 	struct demo_result *r = &d->result;
+	uint64_t open;
 
 	r->accepted = count(m, "smstrack_records_total", NULL) - count(m, "smstrack_records_rejected_total", NULL);
-	d->inflight = count(m, "smstrack_records_open", NULL);
-	r->settled = r->accepted > d->inflight ? r->accepted - d->inflight : 0;
+	open = count(m, "smstrack_records_open", NULL);
+	r->settled = r->accepted > open ? r->accepted - open : 0;
+	d->inflight = count(m, "smstrack_inflight", NULL);
+	d->quiet_looks = open == 0 && d->inflight == 0 ? d->quiet_looks + 1 : 0;
 	r->sent = count(m, "smstrack_sent_total", NULL);
 	r->refused = count(m, "smstrack_refused_total", NULL);
 	r->failed = count(m, "smstrack_failed_total", NULL);
@@ -197,7 +205,8 @@ static void draw(struct demo *d, int64_t now_us, bool last)
 
 	if (!last && since_us < (d->terminal ? DRAW_US : LINE_US))
 		return;
-	p.rate = now_us > d->first_us ? (double)p.settled * 1e6 / (double)(now_us - d->first_us) : 0;
+	if (d->first_us > 0 && now_us > d->first_us)
+		p.rate = (double)(p.settled - d->result.warm_up) * 1e6 / (double)(now_us - d->first_us);
 	demo_progress_line(&p, d->terminal ? terminal_width(d) : 0, d->colour, &line);
 	fprintf(d->out, "%s%.*s%s", d->terminal ? "\r\033[K" : "  ", (int)line.len, line.data, !d->terminal || last ? "\n" : "");
 	fflush(d->out);
@@ -255,6 +264,20 @@ static void pause_daemon(struct demo *d)
 		fprintf(stderr, "smstrack: demo: %s\n", err);
 }
 
+/* The clock starts once the first few are through. */
+static void start_clock(struct demo *d, int64_t now_us, int64_t began_us)
+{
+	struct demo_result *r = &d->result;
+	int64_t peak;
+
+	if (r->settled < WARM_UP && r->settled < r->messages && now_us - began_us < WARM_UP_US)
+		return;
+	r->warm_up = r->settled;
+	d->first_us = d->last_us = d->drawn_us = now_us;
+	if (demo_child_usage(&d->world.daemon, &d->cpu_before_us, &peak) < 0)
+		d->cpu_before_us = 0;
+}
+
 /* Whether there is nothing more to wait for. */
 static bool is_over(struct demo *d, int64_t now_us, int64_t paused_us)
 {
@@ -263,8 +286,8 @@ static bool is_over(struct demo *d, int64_t now_us, int64_t paused_us)
 	if (d->interrupts > 1)
 		return true;
 	if (paused_us > 0)
-		return now_us - paused_us > PAUSE_US || (d->looked_us > paused_us + LOOK_US && d->inflight == 0);
-	if (r->settled >= r->messages)
+		return now_us - paused_us > PAUSE_US || (d->looked_us > paused_us + 3LL * LOOK_US && d->quiet_looks >= 2);
+	if (r->settled >= r->messages && d->quiet_looks >= 2)
 		return true;
 	return d->put >= r->messages && now_us - d->last_us > SETTLE_US;
 }
@@ -272,15 +295,15 @@ static bool is_over(struct demo *d, int64_t now_us, int64_t paused_us)
 static int flow(struct demo *d)
 {
 	struct buf job = { 0 };
-	int64_t now_us = clock_mono_exact_us(), paused_us = 0, peak;
+	int64_t now_us = clock_mono_exact_us(), began_us = now_us, paused_us = 0;
 	int rc = CTL_OK;
 
-	d->first_us = d->last_us = d->drawn_us = now_us;
-	if (demo_child_usage(&d->world.daemon, &d->cpu_before_us, &peak) < 0)
-		d->cpu_before_us = 0;
+	d->last_us = d->drawn_us = now_us;
 	while (!is_over(d, now_us, paused_us)) {
 		struct pollfd p = { .fd = d->signals, .events = POLLIN };
 
+		if (d->first_us == 0)
+			start_clock(d, now_us, began_us);
 		if (paused_us == 0)
 			feed(d, now_us, &job);
 		poll(&p, 1, TICK_MS);
@@ -351,7 +374,7 @@ static void collect(struct demo *d)
 	look(d, clock_mono_exact_us());
 	demo_kafka_poll(d->world.kafka, &r->produced, &unused);
 	r->open = r->produced > r->settled ? r->produced - r->settled : 0;
-	r->elapsed_us = d->last_us - d->first_us;
+	r->elapsed_us = d->first_us > 0 ? d->last_us - d->first_us : 0;
 	r->cut = d->interrupts > 1;
 	if (demo_child_usage(&d->world.daemon, &cpu_us, &peak_bytes) == 0) {
 		r->cpu_us = cpu_us - d->cpu_before_us;

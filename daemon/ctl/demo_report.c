@@ -111,13 +111,14 @@ static const char *format_s(double s, char ret[28])
 static void figures(const struct writer *w, const struct demo_result *r)
 {
 	char a[28], b[28], c[28];
-	double per_s = r->elapsed_us > 0 ? (double)r->accepted * 1e6 / (double)r->elapsed_us : 0;
-	int64_t each_us = r->accepted > 0 ? r->cpu_us / (int64_t)r->accepted : 0;
+	uint64_t timed = r->settled > r->warm_up ? r->settled - r->warm_up : 0;
+	double per_s = r->elapsed_us > 0 ? (double)timed * 1e6 / (double)r->elapsed_us : 0;
+	int64_t each_us = timed > 0 ? r->cpu_us / (int64_t)timed : 0;
 
 	title(w, "Figures");
 	buf_printf(w->out, "  accepted to sent   p50 %s   p90 %s   p99 %s\n", format_s(r->p50_s, a), format_s(r->p90_s, b), format_s(r->p99_s, c));
-	buf_printf(w->out, "  throughput         %s messages a second (offered: %u) for %s\n", format_count((int64_t)per_s, a), r->rate,
-		   format_us(r->elapsed_us, b));
+	buf_printf(w->out, "  throughput         %s messages a second (offered: %s), all settled in %s\n", format_count((int64_t)per_s, a),
+		   format_count(r->rate, c), format_us(r->elapsed_us, b));
 	buf_printf(w->out, "  CPU                %" PRId64 " us a message: one core would carry %s a second\n", each_us,
 		   each_us > 0 ? format_count(1000000 / each_us, a) : "-");
 	buf_printf(w->out, "  peak memory        %s\n", format_bytes(r->peak_bytes, a));
@@ -158,7 +159,7 @@ static void ledger(const struct writer *w, const struct demo_result *r)
 	const struct demo_ledger *l = &r->ledger;
 
 	title(w, "The provider's own ledger");
-	buf_printf(w->out, "  %s requests on %s connections: %s taken, %s refused,\n", format_count((int64_t)l->requests, a),
+	buf_printf(w->out, "  %s requests on %s connections: %s parts taken, %s refused,\n", format_count((int64_t)l->requests, a),
 		   format_count((int64_t)l->connections, b), format_count((int64_t)l->taken, c), format_count((int64_t)l->refused, d));
 	buf_printf(w->out, "  %s failed (500), %s busy (503)\n", format_count((int64_t)l->failed, a), format_count((int64_t)l->busy, b));
 	buf_printf(w->out, "  %s messages taken once, %s more than once; the daemon counts %s sent\n", format_count((int64_t)r->ids_once, a),

@@ -21,7 +21,8 @@ struct demo_result {
 	uint64_t ids_once, ids_more;
 	struct demo_ledger ledger;
 	double p50_s, p90_s, p99_s;     /* accepted to sent; negative: nothing was sent */
-	int64_t elapsed_us;             /* from the first message on the topic to the last outcome */
+	uint64_t warm_up;               /* settled before the clock started */
+	int64_t elapsed_us;             /* from the clock's start to the last outcome */
 	int64_t cpu_us, peak_bytes;     /* of the daemon, while messages flowed */
 	unsigned rate;                  /* offered, a second */
 	unsigned n_reasons;

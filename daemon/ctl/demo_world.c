@@ -2,6 +2,7 @@
 #include "daemon/ctl/demo_world.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -137,6 +138,8 @@ static int write_config(const struct demo_world *w, const struct demo_world_opti
 		"group.id = smstrackd-demo\n"
 		"start = earliest\n"
 		"session.timeout.ms = 6000\n"
+		"# the mock cluster sits out an empty fetch, whatever comes meanwhile\n"
+		"fetch.wait.max.ms = 20\n"
 		"[redis]\n"
 		"url = unix://%s/redis.sock?db=0\n"
 		"[admin]\n"
@@ -185,22 +188,32 @@ int demo_world_daemon(struct demo_world *w, const struct demo_world_options *opt
 	return CTL_UNREACHABLE;
 }
 
+/* What a /readyz that says no gives as its reason. */
+static void read_reason(const struct admin_reply *reply, char why[ADMIN_ERR_MAX])
+{
+	json_t *problem = json_loads(reply->body, 0, NULL);
+	const char *detail = json_string_value(json_object_get(problem, "detail"));
+
+	snprintf(why, ADMIN_ERR_MAX, "%s", detail != NULL ? detail : "it doesn't say why");
+	json_decref(problem);
+}
+
 int demo_world_wait_ready(struct demo_world *w, demo_stop_fn *stop, void *arg, char err[DEMO_WORLD_ERR_MAX])
 {
 	int64_t deadline_us = clock_mono_exact_us() + READY_MS * 1000LL;
-	char why[ADMIN_ERR_MAX] = "it didn't answer";
+	char why[ADMIN_ERR_MAX];
 
 	for (;;) {
 		struct admin_reply reply;
-		int rc = admin_call(w->admin, "GET", "/readyz", NULL, 2000, &reply, why);
+		int status = 0;
 
-		if (rc == 0) {
-			rc = reply.status;
-			snprintf(why, sizeof why, "%.*s", (int)strcspn(reply.body, "\n"), reply.body);
+		if (admin_call(w->admin, "GET", "/readyz", NULL, 2000, &reply, why) == 0) {
+			status = reply.status;
+			read_reason(&reply, why);
 			admin_reply_fini(&reply);
-			if (rc == 200)
-				return CTL_OK;
 		}
+		if (status == 200)
+			return CTL_OK;
 		if (stop(arg)) {
 			snprintf(err, DEMO_WORLD_ERR_MAX, "interrupted before it began");
 			return CTL_REFUSED;

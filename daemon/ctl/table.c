@@ -161,7 +161,9 @@ const char *format_us(int64_t us, char ret[28])
 {
 	int64_t s = us / 1000000;
 
-	if (us < 1000)
+	if (us == 0)
+		snprintf(ret, 28, "0");
+	else if (us < 1000)
 		snprintf(ret, 28, "%" PRId64 "us", us);
 	else if (us < 1000000)
 		snprintf(ret, 28, "%.*fms", us < 100000 ? 1 : 0, (double)us / 1e3);
