@@ -10,6 +10,7 @@
 
 struct admin_server;
 struct kafka_sink;
+struct throttle_pool;
 struct worker;
 
 struct app_view {
@@ -35,6 +36,7 @@ struct app {
 	struct co_event ending;         /* the end may begin */
 
 	struct app_view *views;
+	struct throttle_pool *pools;    /* of each provider, shared by the workers */
 	struct worker **workers;
 	unsigned n_workers;
 	struct kafka_sink *sink;

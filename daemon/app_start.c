@@ -12,6 +12,7 @@
 #include "daemon/base/alloc.h"
 #include "daemon/base/log.h"
 #include "daemon/exit_code.h"
+#include "dispatch/throttle.h"
 #include "dispatch/worker.h"
 
 enum { SINK_BACKOFF_MS = 200, SINK_BACKOFF_MAX_MS = 10000, SINK_CLOSE_MS = 3000 };
@@ -40,6 +41,21 @@ static struct worker_options worker_options_of(const struct app *app, unsigned i
 }
 
 /* ---- start ---- */
+
+/* Rates and daily caps are the process's: all workers borrow from the same pools. */
+static int make_pools(struct app *app)
+{
+	struct config *c = app->boot;
+
+	app->pools = mem_zalloc((c->n_providers + 1) * sizeof *app->pools);
+	if (app->pools == NULL)
+		return EXIT_CODE_OSERR;
+	for (size_t i = 0; i < c->n_providers; i++) {
+		throttle_pool_init(&app->pools[i], c->providers[i].rate, c->providers[i].daily_cap);
+		c->providers[i].pool = &app->pools[i];
+	}
+	return 0;
+}
 
 static int start_workers(struct app *app, char *err, size_t err_len)
 {
@@ -88,7 +104,9 @@ int app_start_parts(struct app *app, char *err, size_t err_len)
 	app->admin = admin_server_start(app, &admin, err, err_len);
 	if (app->admin == NULL)
 		return EXIT_CODE_CANTCREAT;
-	code = start_workers(app, err, err_len);
+	code = make_pools(app);
+	if (code == 0)
+		code = start_workers(app, err, err_len);
 	if (code == 0)
 		code = start_kafka(app, err, err_len);
 	return code;
@@ -109,4 +127,6 @@ void app_end_parts(struct app *app)
 	app_views_free(app);
 	mem_free(app->workers);
 	app->workers = NULL;
+	mem_free(app->pools);
+	app->pools = NULL;
 }
