@@ -276,6 +276,7 @@ static int start_afresh(struct lease *lease, int64_t offset)
 	p->lease = lease;
 	lease->partition = p;
 	lease->published = -1;
+	lease->expected = offset;
 	atomic_store(&lease->shared->committable, -1);
 	intake_partition_orphan(old);
 	return 0;
@@ -326,12 +327,9 @@ int intake_partition_take(struct lease *lease, struct kafka_record *record)
 
 	if (dispatch_room(lease->in->dispatch) == 0)
 		return -EAGAIN;
+	if (offset < lease->expected && (rc = start_afresh(lease, offset)) < 0)
+		return rc;
 	rc = offsets_reserve(&lease->partition->ring, offset);
-	if (rc == -EINVAL) {
-		rc = start_afresh(lease, offset);
-		if (rc == 0)
-			rc = offsets_reserve(&lease->partition->ring, offset);
-	}
 	if (rc == 0)
 		rc = take(lease->partition, record);
 	if (rc < 0)

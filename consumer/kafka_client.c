@@ -15,7 +15,7 @@
 #include "daemon/base/alloc.h"
 #include "daemon/base/log.h"
 
-enum { SERVE_INTERVAL_MS = 500, PROBE_TIMEOUT_MS = 2000, DESTROY_TIMEOUT_MS = 5000 };
+enum { SERVE_INTERVAL_MS = 500, PROBE_TIMEOUT_MS = 2000, DESTROY_TIMEOUT_MS = 2000 };
 
 /* ---- what is wrong ---- */
 
@@ -53,24 +53,22 @@ int kafka_client_errno(rd_kafka_resp_err_t err)
 
 void kafka_client_note(struct kafka_client *c, rd_kafka_resp_err_t err, const char *text)
 {
-	switch ((int)err) {
-	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-		c->link = "kafka: no broker answers";
-		break;
-	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-	case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-		c->link = "kafka: authentication failed";
-		break;
-	case RD_KAFKA_RESP_ERR__FATAL:
-		c->fatal = "kafka: fatal client error";
-		break;
-	default:
-		if (kafka_client_errno(err) == -EACCES)
-			c->access = "kafka: not authorised";
-		else if (kafka_client_errno(err) == -ENOENT)
-			c->access = "kafka: a topic is missing";
-	}
-	log_warn("kafka error", LOG_STR("error", rd_kafka_err2name(err)), LOG_STR("text", text));
+	const char *trouble = NULL;
+	int rc = kafka_client_errno(err);
+
+	if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		trouble = c->link = "kafka: no broker answers";
+	else if (err == RD_KAFKA_RESP_ERR__AUTHENTICATION || err == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED)
+		trouble = c->link = "kafka: authentication failed";
+	else if (rc == -EACCES)
+		trouble = c->access = "kafka: not authorised";
+	else if (rc == -ENOENT)
+		trouble = c->access = "kafka: a topic is missing";
+	if (trouble != NULL)
+		log_warn(trouble, LOG_STR("client", c->member ? "consumer" : "producer"), LOG_STR("error", rd_kafka_err2name(err)),
+			 LOG_STR("text", text));
+	else                            /* librdkafka has logged it itself */
+		log_debug("kafka error", LOG_STR("error", rd_kafka_err2name(err)), LOG_STR("text", text));
 }
 
 const char *kafka_client_trouble(const struct kafka_client *client)

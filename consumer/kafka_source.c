@@ -19,6 +19,7 @@
 
 enum {
 	ASK_TIMEOUT_MS = 5000, RETRY_MS = 500, COMMIT_TIMEOUT_MS = 5000, CLOSE_TIMEOUT_MS = 10000,
+	HOPELESS_MS = 1000,             /* for a last try where no broker answers */
 	QUEUE_KB_MIN = 64,
 };
 
@@ -306,6 +307,29 @@ static int drain_seat(void *arg)
 	return 0;
 }
 
+/* [suspends] The last commit, tried until it is taken or there is no hope. */
+static void commit_rest(struct kafka_source *s)
+{
+	int64_t patience_ms = s->client != NULL && kafka_client_trouble(s->client) != NULL ? HOPELESS_MS : COMMIT_TIMEOUT_MS;
+	int64_t deadline_us = kafka_source_deadline(patience_ms);
+
+	while (kafka_source_commit(s, deadline_us) == -EAGAIN && clock_mono_us() < deadline_us)
+		if (co_sleep_ms(RETRY_MS) < 0)
+			return;
+}
+
+static void close_clients(struct kafka_source *s)
+{
+	struct kafka_client *client = s->client;
+
+	if (client != NULL)
+		kafka_client_close(client, kafka_source_deadline(kafka_client_trouble(client) != NULL ? HOPELESS_MS : CLOSE_TIMEOUT_MS));
+	end_task(&s->group, client == NULL);
+	s->client = NULL;
+	kafka_client_close(s->prober, kafka_source_deadline(HOPELESS_MS));
+	s->prober = NULL;
+}
+
 unsigned kafka_source_drain(struct kafka_source *source, int64_t deadline_us)
 {
 	struct kafka_source *s = source;
@@ -320,15 +344,9 @@ unsigned kafka_source_drain(struct kafka_source *source, int64_t deadline_us)
 	for (unsigned i = 0; i < s->n_seats; i++)
 		left += s->seats[i].left;
 	end_task(&s->committer, true);
-	for (unsigned i = 0; i < 3 && kafka_source_commit(s, kafka_source_deadline(COMMIT_TIMEOUT_MS)) == -EAGAIN; i++)
-		if (co_sleep_ms(RETRY_MS) < 0)
-			break;
+	commit_rest(s);
 	left += kafka_source_uncommitted(s);
-	kafka_client_close(s->client, kafka_source_deadline(CLOSE_TIMEOUT_MS));
-	end_task(&s->group, s->client == NULL);
-	s->client = NULL;
-	kafka_client_close(s->prober, kafka_source_deadline(CLOSE_TIMEOUT_MS));
-	s->prober = NULL;
+	close_clients(s);
 	return left;
 }
 

@@ -13,7 +13,10 @@
 #include "dispatch/worker.h"
 #include "metrics/counters.h"
 
-enum { ASK_TIMEOUT_MS = 5000, COMMIT_TIMEOUT_MS = 5000, RETRY_MS = 500, NO_MEMORY_MS = 100, TROUBLED_COMMITS = 3 };
+enum {
+	ASK_TIMEOUT_MS = 5000, COMMIT_TIMEOUT_MS = 5000, DRAINED_COMMIT_MS = 1000, RETRY_MS = 500, NO_MEMORY_MS = 100,
+	TROUBLED_COMMITS = 3,           /* in a row, before readiness says so */
+};
 
 /* ---- places ---- */
 
@@ -383,7 +386,7 @@ static void on_revoke(struct kafka_source *s, struct kafka_rebalance *r)
 	mem_free(room);
 	if (r->kind == KAFKA_LOST)
 		counters_add(COUNTER_PARTITIONS_LOST, r->n);
-	else if (kafka_source_commit(s, kafka_source_deadline(COMMIT_TIMEOUT_MS)) < 0)
+	else if (kafka_source_commit(s, kafka_source_deadline(s->draining ? DRAINED_COMMIT_MS : COMMIT_TIMEOUT_MS)) < 0)
 		log_warn("last commit of revoked partitions failed: they count as lost");
 	for (size_t i = 0; i < r->n; i++) {
 		struct place *place = owned_place(s, &r->parts[i]);
