@@ -11,6 +11,7 @@
 #include "daemon/base/alloc.h"
 #include "daemon/base/buf.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/log.h"
 #include "dispatch/gateway.h"
 #include "dispatch/gateway_http_preset.h"
 #include "dispatch/gateway_http_template.h"
@@ -19,6 +20,8 @@
 #include "dispatch/http_client.h"
 #include "dispatch/provider.h"
 #include "metrics/counters.h"
+
+enum { CREDENTIALS_PAUSE_MS = 30000 };
 
 struct gateway_http {
 	struct gateway gateway;
@@ -131,6 +134,14 @@ static void put_id(struct gateway_http *gw, struct gateway_outcome *o, const str
 		counters_add(COUNTER_REPLIES_WITHOUT_ID, 1);
 }
 
+/* Our credentials are wrong: nothing was sent, and asking every second won't mend it. */
+static void hold_for_credentials(const struct gateway_http *gw, struct gateway_outcome *o)
+{
+	o->retry_after_ms = CREDENTIALS_PAUSE_MS;
+	log_error("provider refuses our credentials, it is held", LOG_STR("provider", gw->gateway.name), LOG_INT("status", o->code),
+		  LOG_INT("pause_ms", CREDENTIALS_PAUSE_MS));
+}
+
 static void on_reply(const struct http_reply *reply, void *arg)
 {
 	struct gateway_http_send *s = arg;
@@ -143,7 +154,9 @@ static void on_reply(const struct http_reply *reply, void *arg)
 		return;
 	}
 	put_status_reason(s->gw, o, reply);
-	if (o->verdict == GATEWAY_THROTTLED)
+	if (o->verdict == GATEWAY_THROTTLED && (o->code == 401 || o->code == 407))
+		hold_for_credentials(s->gw, o);
+	else if (o->verdict == GATEWAY_THROTTLED)
 		o->retry_after_ms = http_reply_retry_after_ms(reply, clock_wall_ms());
 }
 

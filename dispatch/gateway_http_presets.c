@@ -9,11 +9,12 @@
 
 /*
  * Ours (README.md). 408 says that the request never arrived whole (RFC 9110, 15.5.9), so it isn't a no for good as the other 4xx are;
- * it comes from servers that close an idle connection while we write. 3xx: a message is never sent to where a reply points.
+ * it comes from servers that close an idle connection while we write. 401 and 407 speak of our credentials, not of the message: a wrong
+ * password must not use up a whole backlog, so they hold the provider until somebody has mended it. 3xx: a message is never sent to where a reply points.
  */
 static const struct gateway_http_status generic_statuses[] = {
-	{ 200, 299, GATEWAY_ACCEPTED }, { 300, 399, GATEWAY_REFUSED }, { 408, 408, GATEWAY_TRANSIENT }, { 429, 429, GATEWAY_THROTTLED },
-	{ 400, 499, GATEWAY_REFUSED }, { 503, 503, GATEWAY_THROTTLED }, { 0 },
+	{ 200, 299, GATEWAY_ACCEPTED }, { 300, 399, GATEWAY_REFUSED }, { 401, 401, GATEWAY_THROTTLED }, { 407, 407, GATEWAY_THROTTLED },
+	{ 408, 408, GATEWAY_TRANSIENT }, { 429, 429, GATEWAY_THROTTLED }, { 400, 499, GATEWAY_REFUSED }, { 503, 503, GATEWAY_THROTTLED }, { 0 },
 };
 
 static const struct gateway_http_field generic_fields[] = {
@@ -31,8 +32,8 @@ static const struct gateway_http_field twilio_fields[] = {
  * delivered in any circumstances, 503 for a temporal failure: of one SMSC, so the provider as a whole isn't paused.
  */
 static const struct gateway_http_status kannel_statuses[] = {
-	{ 200, 299, GATEWAY_ACCEPTED }, { 300, 399, GATEWAY_REFUSED }, { 408, 408, GATEWAY_TRANSIENT }, { 429, 429, GATEWAY_THROTTLED },
-	{ 400, 499, GATEWAY_REFUSED }, { 503, 503, GATEWAY_TRANSIENT }, { 0 },
+	{ 200, 299, GATEWAY_ACCEPTED }, { 300, 399, GATEWAY_REFUSED }, { 401, 401, GATEWAY_THROTTLED }, { 407, 407, GATEWAY_THROTTLED },
+	{ 408, 408, GATEWAY_TRANSIENT }, { 429, 429, GATEWAY_THROTTLED }, { 400, 499, GATEWAY_REFUSED }, { 503, 503, GATEWAY_TRANSIENT }, { 0 },
 };
 
 static const struct gateway_http_field kannel_fields[] = {

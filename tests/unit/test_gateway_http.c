@@ -169,6 +169,7 @@ static void test_gateway_http_generic_reads_answers(void **state)
 		{ "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<html>?!?", GATEWAY_ACCEPTED, "", 0, NULL },
 		{ "HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n", GATEWAY_REFUSED, "http_302_redirect", 0, NULL },
 		{ "HTTP/1.1 400 Bad\r\nContent-Length: 14\r\n\r\n{\"code\":\"E12\"}", GATEWAY_REFUSED, "http_400:E12", 0, NULL },
+		{ "HTTP/1.1 401 Unauthorized" EMPTY, GATEWAY_THROTTLED, "http_401", 30000, NULL },
 		{ "HTTP/1.1 404 Not Found" EMPTY, GATEWAY_REFUSED, "http_404", 0, NULL },
 		{ "HTTP/1.1 408 Request Timeout" EMPTY, GATEWAY_TRANSIENT, "http_408", 0, NULL },
 		{ "HTTP/1.1 429 Slow\r\nRetry-After: 3" EMPTY, GATEWAY_THROTTLED, "http_429", 3000, NULL },
