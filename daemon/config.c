@@ -140,7 +140,7 @@ static void close_section(struct config_build *b)
 {
 	char err[256];
 
-	if (b->section == NULL || b->skipping || b->oom)
+	if (b->section == NULL || b->skipping || b->again || b->oom)
 		return;
 	for (size_t i = b->first_value; i < b->config->n_values; i++) {
 		const struct options_entry *o = b->config->values[i].option;
@@ -160,8 +160,10 @@ static void on_section(const char *section, const char *name, int line, void *ar
 {
 	struct config_build *b = arg;
 	const char *near;
+	size_t index;
 
 	close_section(b);
+	b->again = false;
 	b->provider = NULL;
 	b->name[0] = '\0';
 	b->section_line = line;
@@ -180,13 +182,17 @@ static void on_section(const char *section, const char *name, int line, void *ar
 		config_build_error(b, line, "[%s %s]: this section has no name: [%s]", section, name, section);
 		return;
 	}
-	if (b->lines[b->section - options_sections] > 0) {
-		config_build_error(b, line, "[%s]: stands at line %d already; put its keys there", section, b->lines[b->section - options_sections]);
+	b->skipping = false;
+	index = (size_t)(b->section - options_sections);
+	if (b->lines[index] > 0) {
+		config_build_error(b, line, "[%s]: stands at line %d already; put its keys there", section, b->lines[index]);
+		b->first_value = b->first_values[index];        /* its keys are looked at all the same */
+		b->again = true;
 		return;
 	}
-	b->lines[b->section - options_sections] = line;
-	b->skipping = false;
+	b->lines[index] = line;
 	open_values(b);
+	b->first_values[index] = b->first_value;
 }
 
 /* ---- values ---- */
@@ -194,7 +200,7 @@ static void on_section(const char *section, const char *name, int line, void *ar
 static struct config_value *find_value(struct config_build *b, const char *key)
 {
 	for (size_t i = b->first_value; i < b->config->n_values; i++)
-		if (strcmp(b->config->values[i].key, key) == 0)
+		if (strcmp(b->config->values[i].key, key) == 0 && strcmp(config_value_section(&b->config->values[i]), b->section->name) == 0)
 			return &b->config->values[i];
 	return NULL;
 }
@@ -263,7 +269,7 @@ static void add_missing_sections(struct config_build *b)
 	close_section(b);
 	b->provider = NULL;
 	b->name[0] = '\0';
-	b->skipping = false;
+	b->skipping = b->again = false;
 	b->section_line = 0;
 	for (size_t i = 0; i < options_sections_count; i++) {
 		b->section = &options_sections[i];

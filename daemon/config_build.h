@@ -16,12 +16,14 @@ struct config_build {
 	bool oom;
 	/* where the reader is */
 	const struct option_section *section;   /* NULL: none yet, or an unknown one, whose keys are passed over */
-	bool skipping;
+	bool skipping, again;                   /* again: it stood before, which is an error */
 	int section_line;
 	char name[64];
 	struct provider_options *provider;
 	size_t first_value;                     /* of this section in config->values */
-	int lines[64];                          /* where each section of the table began, 0: it didn't */
+	/* of each section of the table that has no name: where it began (0: it didn't), and its values */
+	int lines[64];
+	size_t first_values[64];
 };
 
 enum { CONFIG_ERRORS_MAX = 50 };

@@ -191,6 +191,8 @@ static void test_config_structure(void **state)
 	bad("inflight = 1\n" GOOD, 1, "inflight", "before the first [section]");
 	bad("[daemon]\ninflight = 1\ninflight = 2\n" GOOD, 3, "inflight", "at line 2 already");
 	bad("[daemon]\n[redis]\n[daemon]\n" GOOD, 3, "[daemon]", "at line 1 already");
+	bad("[daemon]\n[redis]\n[daemon]\ninflihgt = 1\ndrain_ms = x\n" GOOD, 4, "inflihgt", "\"inflight\"");
+	assert_non_null(strstr(errors.data, ":5: "));
 	bad("[daemon x]\n" GOOD, 1, "[daemon x]", "has no name");
 	bad(GOOD "[provider acme]\nurl = http://127.0.0.1/\n", 5, "[provider acme]", "already");
 	bad(GOOD "[provider]\nurl = http://127.0.0.1/\n", 5, "[provider ]", "needs a name");
