@@ -73,18 +73,17 @@ static int exit_of(int rc)
 /* Says on stderr why the daemon refused: the lines of its problem+json's errors, else its detail, else its title, else the status. */
 static int refused(const struct cli *cli, const struct admin_reply *reply)
 {
-	json_t *problem = json_loads(reply->body, JSON_REJECT_DUPLICATES, NULL), *line;
+	json_t *problem = json_loads(reply->body, JSON_REJECT_DUPLICATES, NULL);
 	const char *detail = json_string_value(json_object_get(problem, "detail"));
 	const char *title = json_string_value(json_object_get(problem, "title"));
 	const json_t *errors = json_object_get(problem, "errors");
-	size_t i;
 
 	if (cli_has(cli, CLI_JSON) && json_is_object(problem)) {
 		fprintf(stderr, "%s\n", reply->body);
 	} else if (json_array_size(errors) > 0) {
 		fputs("smstrack: nothing is changed:\n", stderr);
-		json_array_foreach((json_t *)(uintptr_t)errors, i, line)
-			fprintf(stderr, "  %s\n", json_is_string(line) ? json_string_value(line) : "?");
+		for (size_t i = 0; i < json_array_size(errors); i++)
+			fprintf(stderr, "  %s\n", call_str_at(errors, i));
 	} else if (detail != NULL || title != NULL) {
 		fprintf(stderr, "smstrack: %s\n", detail != NULL ? detail : title);
 	} else {
@@ -196,6 +195,13 @@ int64_t call_int(const json_t *object, const char *name, int64_t fallback)
 	const json_t *v = json_object_get(object, name);
 
 	return json_is_number(v) ? (int64_t)json_number_value(v) : fallback;
+}
+
+const char *call_str_at(const json_t *array, size_t index)
+{
+	const char *s = json_string_value(json_array_get(array, index));
+
+	return s != NULL ? s : "?";
 }
 
 const char *call_str(const json_t *object, const char *name)

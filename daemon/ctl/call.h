@@ -26,5 +26,7 @@ int call_print(struct buf *out) MUST_CHECK;
 /* A member's number, or `fallback`; its string, or "-". */
 int64_t call_int(const json_t *object, const char *name, int64_t fallback);
 const char *call_str(const json_t *object, const char *name);
+/* The string at that place of a list, or "?". */
+const char *call_str_at(const json_t *array, size_t index);
 
 #endif

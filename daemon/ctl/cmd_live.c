@@ -55,20 +55,16 @@ static int print_list(const struct cli *cli, const json_t *list, const struct ta
 {
 	struct buf out = { 0 };
 	struct table t;
-	size_t i, n = json_array_size(list);
-	json_t *row;
+	size_t n = json_array_size(list);
 
 	if (n == 0) {
 		puts(nothing);
 		return CTL_OK;
 	}
 	table_init(&t, columns, n_columns);
-	json_array_foreach((json_t *)(uintptr_t)list, i, row) {
-		if (i == limit)
-			break;
+	for (size_t i = 0; i < n && i < limit; i++)
 		for (unsigned c = 0; c < n_columns; c++)
-			put_cell(&t, row, &sources[c]);
-	}
+			put_cell(&t, json_array_get(list, i), &sources[c]);
 	table_render(&t, TABLE_WIDTH, cli->colour, &out);
 	table_fini(&t);
 	if (n > limit)

@@ -89,11 +89,8 @@ static void put_escaped(struct buf *out, const char *id)
 /* ["a","b"] as "a, b"; "" where there is none. */
 static void put_list(struct buf *out, const char *before, const json_t *list)
 {
-	json_t *item;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)list, i, item)
-		buf_printf(out, "%s%s", i == 0 ? before : ", ", json_is_string(item) ? json_string_value(item) : "?");
+	for (size_t i = 0; i < json_array_size(list); i++)
+		buf_printf(out, "%s%s", i == 0 ? before : ", ", call_str_at(list, i));
 }
 
 /* A step of the timeline: when, how long after it was accepted, and what is known of it. Consumes `what`. */

@@ -7,8 +7,7 @@
 /* The daemon answers once it is done, with --wait and without: its report is a line for each value that changed. */
 int cmd_settings_reload(struct cli *cli)
 {
-	json_t *reply = NULL, *line;
-	size_t i;
+	json_t *reply = NULL, *report;
 	int rc = call_json(cli, "POST", "/v1/reload", json_pack("{s:b}", "wait", 1), &reply);
 
 	if (rc != CTL_OK)
@@ -17,8 +16,9 @@ int cmd_settings_reload(struct cli *cli)
 		call_print_json(reply);
 	} else {
 		puts("reloaded");
-		json_array_foreach(json_object_get(reply, "report"), i, line)
-			printf("  %s\n", json_is_string(line) ? json_string_value(line) : "?");
+		report = json_object_get(reply, "report");
+		for (size_t i = 0; i < json_array_size(report); i++)
+			printf("  %s\n", call_str_at(report, i));
 	}
 	json_decref(reply);
 	return CTL_OK;

@@ -17,19 +17,18 @@ static void put_row(const struct cli *cli, struct buf *out, const char *name)
 static void put_readiness(const struct cli *cli, const json_t *state, struct buf *out)
 {
 	bool ready = json_is_true(json_object_get(state, "ready"));
+	const json_t *reasons = json_object_get(state, "reasons");
 	const char *off = paint(cli->colour, PAINT_OFF);
 	char uptime[28];
-	json_t *reason;
-	size_t i;
 
 	buf_printf(out, "smstrackd %s, instance %s, pid %lld, up for %s\n", call_str(state, "version"), call_str(state, "instance"),
 		   (long long)call_int(state, "pid", 0), format_us(call_int(state, "uptime_ms", 0) * 1000, uptime));
 	put_row(cli, out, "state");
 	buf_printf(out, "%s%s, %s%s\n", paint(cli->colour, ready ? PAINT_GOOD : PAINT_BAD), call_str(state, "state"), ready ? "ready" : "not ready",
 		   off);
-	json_array_foreach(json_object_get(state, "reasons"), i, reason) {
+	for (size_t i = 0; i < json_array_size(reasons); i++) {
 		put_row(cli, out, i == 0 ? "because" : "");
-		buf_printf(out, "%s\n", json_is_string(reason) ? json_string_value(reason) : "?");
+		buf_printf(out, "%s\n", call_str_at(reasons, i));
 	}
 }
 
@@ -59,14 +58,15 @@ static void put_load(const struct cli *cli, const json_t *state, struct buf *out
 static void put_redis(const struct cli *cli, const json_t *state, struct buf *out)
 {
 	const json_t *workers = json_object_get(state, "workers_detail");
-	size_t i, ready = 0;
-	json_t *w;
+	size_t ready = 0, n = json_array_size(workers);
 
-	json_array_foreach((json_t *)(uintptr_t)workers, i, w)
-		ready += json_is_true(json_object_get(w, "redis_ready"));
+	for (size_t i = 0; i < n; i++)
+		ready += json_is_true(json_object_get(json_array_get(workers, i), "redis_ready"));
 	put_row(cli, out, "redis");
-	buf_printf(out, "ready for %zu of %zu workers\n", ready, json_array_size(workers));
-	json_array_foreach((json_t *)(uintptr_t)workers, i, w) {
+	buf_printf(out, "ready for %zu of %zu workers\n", ready, n);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *w = json_array_get(workers, i);
+
 		if (json_is_true(json_object_get(w, "redis_ready")))
 			continue;
 		put_row(cli, out, "");

@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,10 +17,11 @@
 #include "daemon/base/clock.h"
 #include "daemon/ctl/admin_client.h"
 #include "daemon/ctl/commands.h"
+#include "daemon/ctl/demo_jobs.h"
 #include "daemon/ctl/demo_kafka.h"
+#include "daemon/ctl/demo_look.h"
 #include "daemon/ctl/demo_report.h"
 #include "daemon/ctl/demo_world.h"
-#include "daemon/ctl/metrics_text.h"
 #include "daemon/ctl/table.h"
 
 enum {
@@ -35,7 +35,6 @@ enum {
 	SETTLE_US = 30000000,           /* without any progress */
 	ECHO_US = 300000,
 	PAUSE_US = 15000000,            /* for what is in flight when interrupted */
-	REASONS_LOOKUPS = 3000,
 };
 
 struct demo {
@@ -48,24 +47,15 @@ struct demo {
 	struct demo_world world;
 	struct demo_result result;
 	size_t put;                     /* given to the producer */
-	uint64_t inflight;
-	unsigned quiet_looks;           /* at /metrics in a row that found nothing open: counters are no snapshot, one look may be wrong */
+	struct demo_seen seen;
 	int64_t first_us, last_us;      /* the clock's start, 0 during the warm-up; the last progress seen */
 	int64_t cpu_before_us, drawn_us, looked_us, interrupted_us;
 	uint64_t drawn_settled;
 };
 
-static void say(const struct demo *d, const char *what, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-static void say(const struct demo *d, const char *what, const char *fmt, ...)
+static void say(const struct demo *d, const char *what, const char *text)
 {
-	va_list ap;
-
-	fprintf(d->out, "  %s%-10s%s ", paint(d->colour, PAINT_BOLD), what, paint(d->colour, PAINT_OFF));
-	va_start(ap, fmt);
-	vfprintf(d->out, fmt, ap);
-	va_end(ap);
-	fputc('\n', d->out);
+	fprintf(d->out, "  %s%-10s%s %s\n", paint(d->colour, PAINT_BOLD), what, paint(d->colour, PAINT_OFF), text);
 	fflush(d->out);
 }
 
@@ -98,26 +88,7 @@ static bool interrupted(void *arg)
 	return d->interrupts > 0;
 }
 
-/* ---- the jobs ---- */
-
-/* One in fifty takes two parts, one in five is no GSM alphabet, one in ten is a password that must not come twice. */
-static void make_job(size_t n, struct buf *out)
-{
-	static const char *const texts[] = { "Your parcel arrives today between 2 and 4 pm.", "Ваш заказ готов к выдаче.",
-					     "Hi! Your table for two is booked for 7:30 pm.", "Reminder: dentist tomorrow at 9:15.",
-					     "Thank you for your order. We will tell you when it ships." };
-	static const char long_text[] =
-		"Dear customer, we are moving our shop to a larger place around the corner and will be closed from Monday to Wednesday. "
-		"From Thursday on you will find us at number 12, with coffee for everybody who says hello.";
-	bool password = n % 10 == 0;
-
-	buf_reset(out);
-	buf_printf(out, "{\"id\":\"" DEMO_ID_PREFIX "%06zu\",\"to\":\"+4915%09zu\",\"campaign\":\"%s\",", n, n, password ? "otp" : "news");
-	if (password)
-		buf_printf(out, "\"on_uncertain\":\"fail\",\"text\":\"Your code is %06zu.\"}", n * 7919 % 1000000);
-	else
-		buf_printf(out, "\"text\":\"%s\"}", n % 50 == 21 ? long_text : texts[n % ARRAY_LEN(texts)]);
-}
+/* ---- the run ---- */
 
 /* Puts as many on the topic as are due by now. */
 static void feed(struct demo *d, int64_t now_us, struct buf *job)
@@ -132,7 +103,7 @@ static void feed(struct demo *d, int64_t now_us, struct buf *job)
 		char key[32];
 		int len = snprintf(key, sizeof key, "%zu", d->put);
 
-		make_job(d->put, job);
+		demo_jobs_make(d->put, job);
 		if (job->oom || demo_kafka_put(d->world.kafka, key, (size_t)len, job->data, job->len) < 0)
 			break;
 	}
@@ -141,51 +112,16 @@ static void feed(struct demo *d, int64_t now_us, struct buf *job)
 
 /* ---- looking on ---- */
 
-static uint64_t count(const char *metrics, const char *name, const char *label)
-{
-	return (uint64_t)metrics_text_sum(metrics, name, label);
-}
-
-static void read_metrics(struct demo *d, const char *m)
-{
-	static const char latency[] = "smstrack_accepted_to_sent_seconds";
-	struct demo_result *r = &d->result;
-	uint64_t open;
-
-	r->accepted = count(m, "smstrack_records_total", NULL) - count(m, "smstrack_records_rejected_total", NULL);
-	open = count(m, "smstrack_records_open", NULL);
-	r->settled = r->accepted > open ? r->accepted - open : 0;
-	d->inflight = count(m, "smstrack_inflight", NULL);
-	d->quiet_looks = open == 0 && d->inflight == 0 ? d->quiet_looks + 1 : 0;
-	r->sent = count(m, "smstrack_sent_total", NULL);
-	r->refused = count(m, "smstrack_refused_total", NULL);
-	r->failed = count(m, "smstrack_failed_total", NULL);
-	r->lapsed = count(m, "smstrack_lapsed_total", NULL);
-	r->uncertain = count(m, "smstrack_store_uncertain_total", NULL);
-	r->extra_sends = count(m, "smstrack_store_extra_sends_total", NULL);
-	r->duplicates = count(m, "smstrack_store_duplicates_total", NULL);
-	r->p50_s = metrics_text_quantile(m, latency, 0.50);
-	r->p90_s = metrics_text_quantile(m, latency, 0.90);
-	r->p99_s = metrics_text_quantile(m, latency, 0.99);
-}
-
 /* 0, or the errno of a daemon that doesn't answer. */
 static int look(struct demo *d, int64_t now_us)
 {
 	uint64_t before = d->result.settled;
-	char err[ADMIN_ERR_MAX];
-	struct admin_reply reply;
-	int rc = admin_call(d->world.admin, "GET", "/metrics", NULL, 5000, &reply, err);
+	int rc = demo_look(&d->world, &d->seen, &d->result);
 
 	d->looked_us = now_us;
-	if (rc < 0)
-		return rc;
-	if (reply.status == 200)
-		read_metrics(d, reply.body);
-	admin_reply_fini(&reply);
 	if (d->result.settled != before)
 		d->last_us = now_us;
-	return 0;
+	return rc;
 }
 
 static unsigned terminal_width(const struct demo *d)
@@ -200,7 +136,7 @@ static unsigned terminal_width(const struct demo *d)
 static void draw(struct demo *d, int64_t now_us, bool last)
 {
 	int64_t since_us = now_us - d->drawn_us;
-	struct demo_progress p = { .total = d->result.messages, .settled = d->result.settled, .inflight = d->inflight };
+	struct demo_progress p = { .total = d->result.messages, .settled = d->result.settled, .inflight = d->seen.inflight };
 	struct buf line = { 0 };
 
 	if (!last && since_us < (d->terminal ? DRAW_US : LINE_US))
@@ -216,28 +152,42 @@ static void draw(struct demo *d, int64_t now_us, bool last)
 
 /* ---- the run ---- */
 
+static int start_servers(struct demo *d, const struct demo_world_options *options, char err[DEMO_WORLD_ERR_MAX])
+{
+	struct demo_world *w = &d->world;
+	char text[200];
+	int rc = demo_world_redis(w, err);
+
+	if (rc != CTL_OK)
+		return rc;
+	say(d, "redis", "a private redis-server on a UNIX socket");
+	rc = demo_world_servers(w, options, err);
+	if (rc != CTL_OK)
+		return rc;
+	snprintf(text, sizeof text, "librdkafka's own, in this process: %d partitions at %s", DEMO_PARTITIONS, demo_kafka_brokers(w->kafka));
+	say(d, "kafka", text);
+	snprintf(text, sizeof text, "acme and bulk at 127.0.0.1:%u: slow (20-80 ms, some 900),", demo_provider_port(w->provider));
+	say(d, "providers", text);
+	say(d, "", "2 % of numbers refused, 1 % failing, acme busy now and then");
+	return CTL_OK;
+}
+
 static int start(struct demo *d, const struct demo_world_options *options)
 {
 	struct demo_world *w = &d->world;
-	char err[DEMO_WORLD_ERR_MAX], n[28];
+	char err[DEMO_WORLD_ERR_MAX], text[DEMO_PATH_MAX + 100], n[28];
 	int rc;
 
-	fprintf(d->out, "smstrack demo: %s messages from Kafka through smstrackd to a provider, timestamped in Redis\n\n",
+	fprintf(d->out, "smstrack demo: %s messages from Kafka through smstrackd to a provider\n\n",
 		format_count((int64_t)d->result.messages, n));
-	rc = demo_world_redis(w, err);
-	if (rc == CTL_OK) {
-		say(d, "redis", "a private redis-server on a UNIX socket");
-		rc = demo_world_servers(w, options, err);
-	}
-	if (rc == CTL_OK) {
-		say(d, "kafka", "librdkafka's own, in this process: %d partitions at %s", DEMO_PARTITIONS, demo_kafka_brokers(w->kafka));
-		say(d, "providers", "acme and bulk at 127.0.0.1:%u: slow (20-80 ms, some 900),", demo_provider_port(w->provider));
-		say(d, "", "2 %% of numbers refused, 1 %% failing, acme busy now and then");
+	rc = start_servers(d, options, err);
+	if (rc == CTL_OK)
 		rc = demo_world_daemon(w, options, err);
-	}
 	if (rc == CTL_OK) {
-		say(d, "smstrackd", "%s, process %d; joins its consumer group (3 s)", w->daemon_path, (int)w->daemon.pid);
-		say(d, "look on", "smstrack -s %s status", w->admin);
+		snprintf(text, sizeof text, "%s, process %d; joins its consumer group (3 s)", w->daemon_path, (int)w->daemon.pid);
+		say(d, "smstrackd", text);
+		snprintf(text, sizeof text, "%s -s %s status", program_invocation_name, w->admin);
+		say(d, "look on", text);
 		rc = demo_world_wait_ready(w, interrupted, d, err);
 	}
 	fputc('\n', d->out);
@@ -286,8 +236,8 @@ static bool is_over(struct demo *d, int64_t now_us, int64_t paused_us)
 	if (d->interrupts > 1)
 		return true;
 	if (paused_us > 0)
-		return now_us - paused_us > PAUSE_US || (d->looked_us > paused_us + 3LL * LOOK_US && d->quiet_looks >= 2);
-	if (r->settled >= r->messages && d->quiet_looks >= 2)
+		return now_us - paused_us > PAUSE_US || (d->looked_us > paused_us + 3LL * LOOK_US && d->seen.quiet >= 2);
+	if (r->settled >= r->messages && d->seen.quiet >= 2)
 		return true;
 	return d->put >= r->messages && now_us - d->last_us > SETTLE_US;
 }
@@ -327,44 +277,6 @@ static int flow(struct demo *d)
 
 /* ---- what came out ---- */
 
-/* Why a message was not sent, as its own record in Redis says. Without a record it is still on the topic. */
-static void look_up(struct demo *d, size_t n)
-{
-	char target[64], err[ADMIN_ERR_MAX];
-	struct admin_reply reply;
-	json_t *record;
-
-	snprintf(target, sizeof target, "/v1/messages/" DEMO_ID_PREFIX "%06zu", n);
-	if (admin_call(d->world.admin, "GET", target, NULL, 5000, &reply, err) < 0) {
-		d->result.reasons_more++;
-		return;
-	}
-	record = reply.status == 200 ? json_loads(reply.body, 0, NULL) : NULL;
-	if (record != NULL)
-		demo_result_reason(&d->result, call_str(record, "state"), call_str(record, "error"));
-	else if (reply.status != 404)
-		d->result.reasons_more++;
-	json_decref(record);
-	admin_reply_fini(&reply);
-}
-
-static void look_up_all(struct demo *d)
-{
-	size_t lookups = 0, not_taken = 0;
-
-	for (size_t n = 0; n < d->put; n++)
-		not_taken += demo_provider_taken(d->world.provider, n) == 0;
-	for (size_t n = 0; n < d->put && !d->result.cut; n++) {
-		if (demo_provider_taken(d->world.provider, n) > 0)
-			continue;
-		if (lookups++ == REASONS_LOOKUPS) {
-			d->result.reasons_more += not_taken - REASONS_LOOKUPS;
-			return;
-		}
-		look_up(d, n);
-	}
-}
-
 static void collect(struct demo *d)
 {
 	struct demo_result *r = &d->result;
@@ -380,20 +292,8 @@ static void collect(struct demo *d)
 		r->cpu_us = cpu_us - d->cpu_before_us;
 		r->peak_bytes = peak_bytes;
 	}
-	look_up_all(d);
-	if (r->reasons_more == 0)
-		demo_result_take_ends(r);
-}
-
-static void count_ledger(struct demo *d)
-{
-	demo_provider_ledger(d->world.provider, &d->result.ledger);
-	for (size_t n = 0; n < d->put; n++) {
-		unsigned taken = demo_provider_taken(d->world.provider, n);
-
-		d->result.ids_once += taken == 1;
-		d->result.ids_more += taken > 1;
-	}
+	if (!r->cut)
+		demo_look_up(&d->world, d->put, r);
 }
 
 /* Last words: what to type next, with the names that this program goes by here. */
@@ -454,7 +354,7 @@ static int run(struct demo *d, const struct demo_world_options *options)
 	if (cli_has(d->cli, CLI_HOLD) && d->interrupts == 0)
 		hold(d);
 	d->result.daemon_exit = demo_world_end_daemon(&d->world, d->result.cut ? 500 : 20000);
-	count_ledger(d);
+	demo_look_ledger(&d->world, d->put, &d->result);
 	return report(d);
 }
 

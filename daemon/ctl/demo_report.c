@@ -117,7 +117,7 @@ static void figures(const struct writer *w, const struct demo_result *r)
 
 	title(w, "Figures");
 	buf_printf(w->out, "  accepted to sent   p50 %s   p90 %s   p99 %s\n", format_s(r->p50_s, a), format_s(r->p90_s, b), format_s(r->p99_s, c));
-	buf_printf(w->out, "  throughput         %s messages a second (offered: %s), all settled in %s\n", format_count((int64_t)per_s, a),
+	buf_printf(w->out, "  throughput         %s a second (offered: %s), all settled in %s\n", format_count((int64_t)per_s, a),
 		   format_count(r->rate, c), format_us(r->elapsed_us, b));
 	buf_printf(w->out, "  CPU                %" PRId64 " us a message: one core would carry %s a second\n", each_us,
 		   each_us > 0 ? format_count(1000000 / each_us, a) : "-");

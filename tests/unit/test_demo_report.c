@@ -81,7 +81,8 @@ static void test_demo_report_fits_80_columns(void **state)
 	char *save = NULL;
 
 	(void)state;
-	r.messages = r.produced = r.accepted = 1000000;
+	r.messages = r.produced = r.accepted = r.settled = 1000000;
+	r.rate = 100000;
 	r.sent = r.ledger.requests = r.ledger.taken = r.ids_once = r.lapsed = r.held = 999999;
 	for (unsigned i = 0; i < DEMO_REASONS_MAX + 3; i++) {
 		char error[48];
