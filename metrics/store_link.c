@@ -129,19 +129,20 @@ void store_rewrite_all(struct store *s)
 
 /* ---- sms:meta ---- */
 
-static bool number_is(const struct redis_value *v, unsigned n)
+static bool is_other(const struct redis_value *v, unsigned n)
 {
-	return v->type == REDIS_VALUE_STRING && strtoul(v->str, NULL, 10) == n;
+	return v->type != REDIS_VALUE_NIL && (v->type != REDIS_VALUE_STRING || strtoul(v->str, NULL, 10) != n);
 }
 
+/* Half a hash is one whose making was cut short: it is made whole, as a missing one is. */
 void store_check_meta(struct store *s, const struct redis_value *v)
 {
-	if (v->type != REDIS_VALUE_ARRAY || v->n != 2)
+	if (v->type != REDIS_VALUE_ARRAY || v->n != 2 || is_other(&v->items[0], STORE_FORMAT) || is_other(&v->items[1], s->o.shards))
 		s->meta = META_WRONG;
-	else if (v->items[0].type == REDIS_VALUE_NIL && v->items[1].type == REDIS_VALUE_NIL)
+	else if (v->items[0].type == REDIS_VALUE_NIL || v->items[1].type == REDIS_VALUE_NIL)
 		s->meta = META_MISSING;
 	else
-		s->meta = number_is(&v->items[0], STORE_FORMAT) && number_is(&v->items[1], s->o.shards) ? META_OK : META_WRONG;
+		s->meta = META_OK;
 	if (s->meta == META_WRONG)
 		log_error("sms:meta is of another store", LOG_UINT("format", STORE_FORMAT), LOG_UINT("shards", s->o.shards));
 	if (s->meta == META_MISSING && s->meta_seen) {

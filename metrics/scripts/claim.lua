@@ -1,5 +1,6 @@
 -- claim.lua: who may send (behind common.lua). The table in the design: nothing or queued: go; ours: go, renewed; a living owner's:
--- busy; a lost owner's: one uncertain, then the policy; settled or another position: duplicate; too late: lapsed.
+-- busy; a lost owner's: one uncertain, then the policy; settled or another position: duplicate (that of a queued one too: it comes
+-- back to it, and one of two places must be counted once); too late: lapsed.
 -- It ends a message only where a take-over's policy does; lapsed, cancelled and duplicate are answers, which the caller then
 -- writes by outcome.
 --
@@ -126,7 +127,7 @@ local function existing(i, old, ours, k, late, policy)
 		return { i, BAD, why }
 	end
 	local p = cmsgpack.unpack(ours)
-	if r[STATE] == QUEUED then
+	if r[STATE] == QUEUED and (not r[TOPIC] or same_position(r, p)) then
 		return claim_queued(i, r, p, k, late)
 	elseif r[STATE] == SENDING and same_position(r, p) then
 		return claim_sending(i, r, p, k, late, policy)

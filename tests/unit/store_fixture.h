@@ -195,6 +195,7 @@ static inline void run(co_body_fn *body)
 static inline int setup(void **state)
 {
 	(void)state;
+	signal(SIGPIPE, SIG_IGN);       /* as the daemon does */
 	if (server.pid == 0)
 		redis_server_start(&server);
 	tell("FLUSHALL");
