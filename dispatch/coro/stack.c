@@ -23,6 +23,7 @@ enum {
 	/* Ended tasks' stacks that keep their memory; beyond it goes back to the system. */
 	WARM_MAX = 2048,
 	ZERO_WORDS = 16,
+	COLOURS = 48,
 };
 
 #ifndef MADV_GUARD_INSTALL
@@ -132,8 +133,9 @@ static int add_slab(struct co_stacks *s)
 	co_memory_root(slab->base, bytes, 1);
 	for (size_t i = SLAB_STACKS; i-- > 0;) {
 		struct co_stack *stack = &slab->stacks[i];
-		/* Tops at different offsets, or a round of 1,000 tasks fights for the same few cache sets. */
-		size_t colour = (s->n_total + i) * 7 % 60 * 64;
+		/* Tops at different offsets, or a round of 1,000 tasks fights for the same few cache sets; not over the whole page,
+		 * or one task in ten touches a second one for its first kilobyte. */
+		size_t colour = (s->n_total + i) * 7 % COLOURS * 64;
 
 		stack->bottom = slab->base + i * STACK_BYTES + PAGE_BYTES;
 		stack->top = slab->base + (i + 1) * STACK_BYTES - colour;

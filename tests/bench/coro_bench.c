@@ -7,7 +7,7 @@
 #include "dispatch/coro/context.h"
 #include "dispatch/coro/coro.h"
 
-enum { ROUNDS = 7 };
+enum { ROUNDS = 40 };
 
 static double best(double (*run)(void))
 {
@@ -42,7 +42,7 @@ static double bare_switch(void)
 {
 	static _Alignas(64) char stack[65536];
 	int64_t start_us = clock_mono_exact_us();
-	enum { N = 2000000 };
+	enum { N = 200000 };
 
 	co_context_make(&there, stack, stack + sizeof stack, bounce, NULL);
 	for (int i = 0; i < N; i++)
@@ -61,7 +61,7 @@ static int nothing(void *arg)
 static double spawn_await(void)
 {
 	int64_t start_us = clock_mono_exact_us();
-	enum { N = 300000 };
+	enum { N = 20000 };
 
 	for (int i = 0; i < N; i++) {
 		struct co_future *t = co_task_new_static(nothing, NULL, "bench");
@@ -76,7 +76,7 @@ static double spawn_await(void)
 static double spawn_many(void)
 {
 	int64_t start_us = clock_mono_exact_us();
-	enum { N = 1000, TIMES = 200 };
+	enum { N = 1000, TIMES = 20 };
 
 	for (int k = 0; k < TIMES; k++) {
 		struct co_future *last = NULL;
@@ -102,7 +102,7 @@ static int yield_often(void *arg)
 static double yield_round(void)
 {
 	enum { N = 1000 };
-	int times = 200;
+	int times = 40;
 	struct co_future **t = calloc(N, sizeof *t);
 	int64_t start_us;
 	double ns;
@@ -124,7 +124,7 @@ static double yield_round(void)
 
 static double waitset(int members)
 {
-	enum { N = 300000 };
+	enum { N = 50000 };
 	struct co_waitset *ws = co_waitset_new();
 	struct co_future **pending = calloc((size_t)members, sizeof *pending), *f;
 	int64_t start_us;

@@ -74,7 +74,7 @@ static void test_coro_stack_colours(void **state)
 		n_colours += !seen[colour];
 		seen[colour] = 1;
 	}
-	assert_int_equal(n_colours, 60);
+	assert_int_equal(n_colours, 48);
 	co_stacks_fini(&s);
 }
 
