@@ -140,6 +140,7 @@ static void on_conn(struct http_conn *conn, enum http_conn_event event, enum htt
 		list_remove(&conn->node);
 		client->n_connecting--;
 		serve_next(client, conn);
+		start_connects(client);         /* its place among the connecting ones is the next waiter's */
 		break;
 	case HTTP_CONN_FREE:
 		serve_next(client, conn);

@@ -124,6 +124,31 @@ static int send_short_task(void *arg)
 	return 0;
 }
 
+/* A connect that ended made room for the next only once a reply came: a slow provider saw its connections double a reply at a time. */
+static int body_connects_go_on(void *arg)
+{
+	static struct result results[20];
+	struct co_future *tasks[20];
+
+	(void)arg;
+	for (int i = 0; i < 20; i++)
+		tasks[i] = co_task_new(send_short_task, &results[i], "send %d", i);
+	assert_int_equal(co_wait(tasks, 20, CO_ALL_COMPLETED, CLOCK_NEVER), 20);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(results[i].failure, HTTP_TIMEOUT);
+		co_unref(tasks[i]);
+	}
+	return 0;
+}
+
+static void test_http_client_connects_on_while_replies_are_slow(void **state)
+{
+	(void)state;
+	options.max_connecting = 2;
+	run(body_connects_go_on, script_hangs, NULL);
+	assert_int_equal(server.requests, 20);
+}
+
 static int body_pool_timeout(void *arg)
 {
 	struct result first, second = { .failure = HTTP_OK };
@@ -419,6 +444,8 @@ int main(void)
 		cmocka_unit_test_setup(test_http_client_reads_until_close, set_up),
 		cmocka_unit_test_setup(test_http_client_never_takes_a_stale_reply_for_its_own, set_up),
 		cmocka_unit_test_setup(test_http_client_holds_its_limit, set_up),
+		cmocka_unit_test_setup(test_http_client_connects_on_while_replies_are_slow, PLACE),
+		cmocka_unit_test_setup(test_http_client_connects_on_while_replies_are_slow, set_up),
 		cmocka_unit_test_setup(test_http_client_gives_up_waiting_at_the_deadline, set_up),
 		cmocka_unit_test_setup(test_http_client_cancels_what_waits, set_up),
 		cmocka_unit_test_setup(test_http_client_cancel_waits_for_what_is_written, set_up),
