@@ -79,13 +79,18 @@ static void note_gap(struct lease *lease, int64_t offset)
 	lease->expected = offset + 1;
 }
 
+static bool nearly_full(const struct lease *lease)
+{
+	return offsets_skew(&lease->partition->ring) > lease->in->options.max_commit_skew / 2;
+}
+
 static void publish_progress(struct lease *lease)
 {
 	const struct offsets *ring = &lease->partition->ring;
 
 	atomic_store_explicit(&lease->shared->position, lease->expected, memory_order_relaxed);
 	atomic_store_explicit(&lease->shared->open, ring->open, memory_order_relaxed);
-	if (offsets_skew(ring) > lease->in->options.max_commit_skew / 2 && offsets_committable(ring) != lease->published)
+	if (nearly_full(lease) && offsets_committable(ring) != lease->published)
 		co_event_set(&lease->in->sync_due);
 }
 
@@ -119,14 +124,14 @@ static bool read_round(struct intake *in)
 	bool any = false;
 
 	intake_partition_resubmit(in);
+	if (!list_empty(&in->leases))
+		list_append(&in->leases, list_pop(&in->leases));
 	list_each(node, &in->leases) {
 		if (!may_read(in))
 			return false;
 		if (read_lease(list_entry(node, struct lease, node)))
 			any = true;
 	}
-	if (!list_empty(&in->leases))
-		list_append(&in->leases, list_pop(&in->leases));
 	return any;
 }
 
@@ -182,6 +187,7 @@ static unsigned count(const struct list *head)
 static void sync_leases(struct intake *in)
 {
 	struct mark *marks = mem_alloc((count(&in->leases) + 1) * sizeof *marks);
+	bool due = false;
 	unsigned n;
 	int rc = 0;
 
@@ -196,10 +202,13 @@ static void sync_leases(struct intake *in)
 		if (rc == 0 && lease != NULL && marks[i].committable > lease->published) {
 			lease->published = marks[i].committable;
 			atomic_store_explicit(&lease->shared->committable, lease->published, memory_order_release);
+			due = due || nearly_full(lease);
 		}
 		intake_partition_unref(marks[i].partition);
 	}
 	mem_free(marks);
+	if (due)
+		in->options.on_commit_due(in->options.arg);
 	if (rc < 0)
 		log_warn("commits wait for redis", LOG_INT("errno", -rc));
 }
@@ -244,11 +253,8 @@ static int syncer_body(void *arg)
 			return rc;
 		co_event_clear(&in->sync_due);
 		sync_leases(in);
-		if (rc == 0) {
-			in->options.on_commit_due(in->options.arg);
-			if ((rc = co_sleep_ms(SYNC_SPACING_MS)) < 0)
-				return rc;
-		}
+		if (rc == 0 && (rc = co_sleep_ms(SYNC_SPACING_MS)) < 0)
+			return rc;
 		if (clock_mono_us() >= next_us) {
 			look_around(in);
 			next_us = clock_mono_us() + interval_us;
