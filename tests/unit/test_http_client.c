@@ -444,7 +444,6 @@ int main(void)
 		cmocka_unit_test_setup(test_http_client_reads_until_close, set_up),
 		cmocka_unit_test_setup(test_http_client_never_takes_a_stale_reply_for_its_own, set_up),
 		cmocka_unit_test_setup(test_http_client_holds_its_limit, set_up),
-		cmocka_unit_test_setup(test_http_client_connects_on_while_replies_are_slow, PLACE),
 		cmocka_unit_test_setup(test_http_client_connects_on_while_replies_are_slow, set_up),
 		cmocka_unit_test_setup(test_http_client_gives_up_waiting_at_the_deadline, set_up),
 		cmocka_unit_test_setup(test_http_client_cancels_what_waits, set_up),
