@@ -144,6 +144,7 @@ static int body_connects_go_on(void *arg)
 static void test_http_client_connects_on_while_replies_are_slow(void **state)
 {
 	(void)state;
+	options.max_connections = 20;
 	options.max_connecting = 2;
 	run(body_connects_go_on, script_hangs, NULL);
 	assert_int_equal(server.requests, 20);
