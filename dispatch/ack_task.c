@@ -12,7 +12,7 @@
 
 enum { RETRY_MS = 200 };
 
-/* [suspends] until Redis has it. A full client queue says -EAGAIN while ready: hence the pause. */
+/* [suspends] until Redis has it. It may say -EAGAIN for other reasons than being away (a full queue, no memory): hence the pause. */
 static enum store_answer write_until_done(struct send *s, const struct store_outcome *outcome)
 {
 	struct store *store = s->dispatch->store;
@@ -25,10 +25,8 @@ static enum store_answer write_until_done(struct send *s, const struct store_out
 			log_error("outcome can't be written, trying again", LOG_INT("errno", -rc), LOG_STR("topic", s->job->msg.topic),
 				  LOG_INT("partition", s->job->msg.partition), LOG_INT("offset", s->job->msg.offset),
 				  LOG_STR("id", s->job->msg.id));
-		if (store_ready(store, NULL))
-			(void)!co_sleep_ms(RETRY_MS);
-		else
-			(void)!store_wait_ready(store, CLOCK_NEVER);
+		(void)!co_sleep_ms(RETRY_MS);
+		(void)!store_wait_writable(store, CLOCK_NEVER);
 	}
 	return answer;
 }

@@ -180,7 +180,7 @@ void worker_stop(struct worker *w)
 		CHECK(co_post(w->loop, on_stop, w) == 0);
 		pthread_join(w->thread, NULL);
 		sem_destroy(&w->started);
-	} else {
+	} else if (dispatch_wait_idle(w->dispatch, clock_mono_us()) == 0) {
 		parts_close(w);
 	}
 	mem_free(w);
