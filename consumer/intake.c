@@ -358,6 +358,16 @@ void intake_revoke(struct intake *in, struct intake_shared *const *shared, unsig
 			let_go(lease);
 }
 
+/* Their offsets are no longer ours, but their outcomes are still to be written. */
+static unsigned running_of_orphans(const struct intake *in)
+{
+	unsigned n = 0;
+
+	list_each(node, &in->orphans)
+		n += list_entry(node, struct intake_partition, node)->running;
+	return n;
+}
+
 unsigned intake_drain(struct intake *in, int64_t deadline_us)
 {
 	in->draining = true;
@@ -372,7 +382,7 @@ unsigned intake_drain(struct intake *in, int64_t deadline_us)
 			break;
 	}
 	sync_leases(in);
-	return in->open;
+	return in->open + running_of_orphans(in);
 }
 
 /* ---- life ---- */
