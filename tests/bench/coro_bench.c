@@ -7,13 +7,11 @@
 #include "dispatch/coro/context.h"
 #include "dispatch/coro/coro.h"
 
-enum { ROUNDS = 40 };
-
-static double best(double (*run)(void))
+static double best(double (*run)(void), int rounds)
 {
 	double least = 1e9;
 
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < rounds; i++) {
 		double ns = run();
 
 		if (ns < least)
@@ -42,7 +40,7 @@ static double bare_switch(void)
 {
 	static _Alignas(64) char stack[65536];
 	int64_t start_us = clock_mono_exact_us();
-	enum { N = 200000 };
+	enum { N = 50000 };
 
 	co_context_make(&there, stack, stack + sizeof stack, bounce, NULL);
 	for (int i = 0; i < N; i++)
@@ -61,7 +59,7 @@ static int nothing(void *arg)
 static double spawn_await(void)
 {
 	int64_t start_us = clock_mono_exact_us();
-	enum { N = 20000 };
+	enum { N = 5000 };
 
 	for (int i = 0; i < N; i++) {
 		struct co_future *t = co_task_new_static(nothing, NULL, "bench");
@@ -167,12 +165,12 @@ static double waitset_100k(void)
 static int run_all(void *arg)
 {
 	(void)arg;
-	printf("switch_ns %.1f\n", best(bare_switch));
-	printf("spawn_finish_ns %.1f\n", best(spawn_await));
-	printf("spawn_finish_burst_1000_ns %.1f\n", best(spawn_many));
-	printf("yield_1000_tasks_ns %.1f\n", best(yield_round));
-	printf("waitset_1k_ns %.1f\n", best(waitset_1k));
-	printf("waitset_100k_ns %.1f\n", best(waitset_100k));
+	printf("switch_ns %.1f\n", best(bare_switch, 200));
+	printf("spawn_finish_ns %.1f\n", best(spawn_await, 300));
+	printf("spawn_finish_burst_1000_ns %.1f\n", best(spawn_many, 100));
+	printf("yield_1000_tasks_ns %.1f\n", best(yield_round, 60));
+	printf("waitset_1k_ns %.1f\n", best(waitset_1k, 60));
+	printf("waitset_100k_ns %.1f\n", best(waitset_100k, 10));
 	return 0;
 }
 

@@ -4,6 +4,7 @@ SMSTRACK_PROOF=1 runs the proofs in full. SMSTRACKD names another binary. SMSTRA
 SMSTRACK_KEEP=1 keeps the folders.
 """
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -168,7 +169,7 @@ class World:
 @pytest.fixture
 def world(request, scratch, kafka):
     """`world.open(...)`, then `world.daemon(...)`; all is ended after the test and every log is searched for what it may not hold."""
-    w = World(tempfile.mkdtemp(prefix=request.node.name[:40] + "-", dir=scratch), kafka)
+    w = World(tempfile.mkdtemp(prefix=re.sub(r"\W", "_", request.node.name)[:40] + "-", dir=scratch), kafka)
     yield w
     report = getattr(request.node, "report_call", None)
     failed = report is not None and report.failed

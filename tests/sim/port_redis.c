@@ -16,6 +16,7 @@
 #include "dispatch/coro/coro.h"
 #include "metrics/redis_client.h"
 #include "metrics/redis_info.h"
+#include "tests/sim/record_view.h"
 #include "tests/sim/redis_sim.h"
 #include "tests/sim/sim.h"
 
@@ -243,6 +244,24 @@ static bool arrives(struct pipe *p)
 	return !p->cut && sim.redis->up;
 }
 
+/* The records of a script's call, as they are now, for who reads the trace. */
+static void print_records(const char *bytes, size_t len)
+{
+	static const char mark[] = "}:m:";
+	const char *end = bytes + len, *at;
+
+	while ((at = memmem(bytes, (size_t)(end - bytes), mark, sizeof mark - 1)) != NULL) {
+		char id[160];
+		struct record_view r;
+
+		bytes = at + sizeof mark - 1;
+		snprintf(id, sizeof id, "%.*s", (int)strcspn(bytes, "\r"), bytes);
+		if (record_view_get(id, &r))
+			printf("    %s: state %d claims %d at %d/%d attempts %d uncertain %d duplicates %d\n", id, (int)r.state, (int)r.claims,
+			       (int)r.partition, (int)r.offset, (int)r.attempts, (int)r.uncertain, (int)r.n_duplicates);
+	}
+}
+
 /* Into the hash go all bytes of the command, by their sum. */
 static void trace_command(const char *bytes, size_t len, const struct redis_value *v)
 {
@@ -252,6 +271,8 @@ static void trace_command(const char *bytes, size_t len, const struct redis_valu
 		sum = (sum ^ (unsigned char)bytes[i]) * 16777619u;
 	sim_trace("redis: %zu bytes %08x -> %d %lld %.60s", len, sum, (int)v->type, (long long)v->integer,
 		  v->type == REDIS_VALUE_ERROR || v->type == REDIS_VALUE_STATUS ? v->str : "");
+	if (sim.tracing)
+		print_records(bytes, len);
 }
 
 static void execute(struct pipe *p, const char *bytes, size_t len)

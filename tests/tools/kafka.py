@@ -121,7 +121,8 @@ class Kafka:
         until(led, 30, f"topics {topics} have leaders")
 
     def delete(self, *topics):
-        for f in self.admin().delete_topics(list(topics)).values():
+        admin = self.admin()
+        for f in admin.delete_topics(list(topics)).values():
             f.result(30)
 
     def produce(self, topic, values, key=None, partition=None, headers=None):
