@@ -193,8 +193,8 @@ static void check_redis(struct config_build *b)
 	const char *host, *at;
 
 	if (c->store.receipt_deadline_s >= c->store.retention_s)
-		config_build_error(b, config_check_line(c, "redis", "", "receipt_deadline_s"), "[redis] receipt_deadline_s: should be less than retention_s (%lld)",
-				   (long long)c->store.retention_s);
+		config_build_error(b, config_check_line(c, "redis", "", "receipt_deadline_s"),
+				   "[redis] receipt_deadline_s: should be less than retention_s (%lld)", (long long)c->store.retention_s);
 	if (url == NULL)
 		return;
 	if (strncmp(url, "rediss://", 9) == 0) {

@@ -1,6 +1,7 @@
 /* A request's JSON: what is taken, and the words for what is not. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* JSON that is written by hand is read back by a parser. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* How many descriptors a configuration may need, and what fits into a given number. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 
