@@ -42,13 +42,13 @@ struct co_future *co_task_new(co_body_fn *body, void *arg, const char *name_fmt,
 	struct co_task *task = task_new(body, arg);
 	va_list ap;
 
-	if (task == NULL)
-		return NULL;
 	va_start(ap, name_fmt);
-	vsnprintf(task->name_buf, sizeof task->name_buf, name_fmt, ap);
+	if (task != NULL) {
+		vsnprintf(task->name_buf, sizeof task->name_buf, name_fmt, ap);
+		task->name = task->name_buf;
+	}
 	va_end(ap);
-	task->name = task->name_buf;
-	return &task->future;
+	return task != NULL ? &task->future : NULL;
 }
 
 struct co_future *co_task_new_static(co_body_fn *body, void *arg, const char *name)

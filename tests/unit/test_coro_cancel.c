@@ -1,0 +1,348 @@
+/* dispatch/coro/task.c: cancelling; each test names the one of CPython's test_tasks.py that checks the same, where there is one. */
+#include "tests/unit/test_coro.h"
+
+static int note_arg(void *arg)
+{
+	note(arg);
+	return 0;
+}
+
+/* test_cancel */
+TEST(test_coro_cancel_waiting)
+{
+	struct co_future *t = spawn(sleep_forever, NULL);
+
+	yield_times(1);
+	EXPECT(co_cancel(t));
+	EXPECT(!co_done(t));
+	EXPECT_INT(co_await(t), -ECANCELED);
+	EXPECT_INT(co_state(t), CO_CANCELLED);
+	EXPECT(!co_cancel(t));
+	co_unref(t);
+	return 0;
+}
+
+/* test_cancel_before_first_run / test_cancel_done...: the body never runs */
+TEST(test_coro_cancel_before_first_run)
+{
+	struct co_future *t = spawn(note_arg, WORD("ran"));
+
+	EXPECT(co_cancel(t));
+	EXPECT_INT(co_await(t), -ECANCELED);
+	EXPECT_TRACE("");
+	co_unref(t);
+	return 0;
+}
+
+/* test_cancel_inner_future: what it awaits is cancelled by another */
+TEST(test_coro_cancel_inner_future)
+{
+	struct co_future *f = future_new(), *t = spawn(await_arg, f);
+
+	yield_times(1);
+	co_cancel(f);
+	EXPECT_INT(co_await(t), -ECANCELED);
+	EXPECT_INT(co_state(t), CO_CANCELLED);
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
+/* test_cancel_both_task_and_inner_future */
+TEST(test_coro_cancel_both)
+{
+	struct co_future *f = future_new(), *t = spawn(await_arg, f);
+
+	yield_times(1);
+	co_cancel(f);
+	EXPECT(co_cancel(t));
+	EXPECT_INT(co_await(t), -ECANCELED);
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
+/* Forwarded: the cancel of a task cancels the future it awaits. */
+TEST(test_coro_cancel_forwarded)
+{
+	struct co_future *f = future_new(), *t = spawn(await_arg, f);
+
+	yield_times(1);
+	EXPECT(co_cancel(t));
+	EXPECT_INT(co_state(f), CO_CANCELLED);
+	co_await(t);
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
+/* test_cancel_task_catching: the future is done, the cancel comes before the task woke: the result is lost to the cancel */
+TEST(test_coro_cancel_after_wake)
+{
+	struct co_future *f = future_new(), *t = spawn(await_arg, f);
+
+	yield_times(1);
+	co_set_result(f, 3);
+	EXPECT(co_cancel(t));
+	EXPECT_INT(co_await(t), -ECANCELED);
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
+/* test_cancel_task_ignoring */
+TEST(test_coro_cancel_ignored)
+{
+	struct co_future *t = spawn(stubborn, (void *)42);
+
+	yield_times(1);
+	EXPECT(co_cancel(t));
+	EXPECT_INT(co_await(t), 42);
+	EXPECT_INT(co_state(t), CO_DONE);
+	EXPECT_INT(co_task_cancelling(t), 1);
+	co_unref(t);
+	return 0;
+}
+
+static int fails_otherwise(void *arg)
+{
+	(void)arg;
+	EXPECT_INT(co_sleep_until(CLOCK_NEVER), -ECANCELED);
+	return -EPIPE;
+}
+
+TEST(test_coro_cancel_turned_into_error)
+{
+	struct co_future *t = spawn(fails_otherwise, NULL);
+
+	yield_times(1);
+	co_cancel(t);
+	EXPECT_INT(co_await(t), -EPIPE);
+	EXPECT_INT(co_state(t), CO_FAILED);
+	co_unref(t);
+	return 0;
+}
+
+/* Several requests while parked: one delivery. */
+static int counts_deliveries(void *arg)
+{
+	int *n = arg;
+
+	for (int i = 0; i < 3; i++)
+		*n += co_yield() == -ECANCELED;
+	return 0;
+}
+
+TEST(test_coro_cancel_often_delivers_once)
+{
+	int n = 0;
+	struct co_future *t = spawn(counts_deliveries, &n);
+
+	yield_times(1);
+	EXPECT(co_cancel(t));
+	EXPECT(co_cancel(t));
+	EXPECT(co_cancel(t));
+	EXPECT_INT(co_task_cancelling(t), 3);
+	EXPECT_INT(co_await(t), 0);
+	EXPECT_INT(n, 1);
+	co_unref(t);
+	return 0;
+}
+
+static int cancels_itself(void *arg)
+{
+	(void)arg;
+	EXPECT(co_cancel(co_task_current()));
+	EXPECT_INT(co_yield(), -ECANCELED);
+	EXPECT_INT(co_yield(), 0);
+	return 5;
+}
+
+/* test_cancel_current_task */
+TEST(test_coro_cancel_current)
+{
+	struct co_future *t = spawn(cancels_itself, NULL);
+
+	EXPECT_INT(co_await(t), 5);
+	co_unref(t);
+	return 0;
+}
+
+static int cancels_itself_and_awaits(void *arg)
+{
+	EXPECT(co_cancel(co_task_current()));
+	return co_await(arg);
+}
+
+/* A cancel that waits for delivery goes to what the task awaits next. */
+TEST(test_coro_cancel_current_then_await)
+{
+	struct co_future *f = future_new(), *t = spawn(cancels_itself_and_awaits, f);
+
+	EXPECT_INT(co_await(t), -ECANCELED);
+	EXPECT_INT(co_state(f), CO_CANCELLED);
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
+static int cancels_itself_and_returns(void *arg)
+{
+	EXPECT(co_cancel(co_task_current()));
+	return (int)(intptr_t)arg;
+}
+
+/* test_cancel_at_end: cancelled right before it returns: the result is lost, an error is not */
+TEST(test_coro_cancel_at_end)
+{
+	struct co_future *t = spawn(cancels_itself_and_returns, (void *)5);
+
+	EXPECT_INT(co_await(t), -ECANCELED);
+	EXPECT_INT(co_state(t), CO_CANCELLED);
+	co_unref(t);
+	t = spawn(cancels_itself_and_returns, (void *)-EIO);
+	EXPECT_INT(co_await(t), -EIO);
+	EXPECT_INT(co_state(t), CO_FAILED);
+	co_unref(t);
+	return 0;
+}
+
+static int awaits_done_after_cancel(void *arg)
+{
+	EXPECT(co_cancel(co_task_current()));
+	EXPECT_INT(co_await(arg), 6);           /* no suspension, no delivery */
+	EXPECT_INT(co_yield(), -ECANCELED);
+	return 0;
+}
+
+TEST(test_coro_cancel_not_delivered_by_done_future)
+{
+	struct co_future *f = future_new(), *t = spawn(awaits_done_after_cancel, f);
+
+	co_set_result(f, 6);
+	EXPECT_INT(co_await(t), 0);
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
+/* test_uncancel_basic */
+TEST(test_coro_cancel_taken_back)
+{
+	struct co_future *t = spawn(sleep_forever, NULL);
+
+	yield_times(1);
+	EXPECT_INT(co_task_cancelling(t), 0);
+	EXPECT(co_task_uncancel(t));
+	co_cancel(t);
+	co_cancel(t);
+	EXPECT_INT(co_task_cancelling(t), 2);
+	EXPECT(!co_task_uncancel(t));
+	EXPECT(co_task_uncancel(t));
+	EXPECT(co_task_uncancel(t));
+	EXPECT_INT(co_task_cancelling(t), 0);
+	EXPECT_INT(co_await(t), -ECANCELED);    /* the sleep was cancelled already */
+	co_unref(t);
+	return 0;
+}
+
+static int takes_cancel_back(void *arg)
+{
+	(void)arg;
+	co_cancel(co_task_current());
+	EXPECT(co_task_uncancel(co_task_current()));
+	return co_yield() == 0 ? 8 : -1;
+}
+
+/* test_uncancel_resets_must_cancel (3.13; 3.12 delivers) */
+TEST(test_coro_cancel_uncancel_resets_must_cancel)
+{
+	struct co_future *t = spawn(takes_cancel_back, NULL);
+
+	EXPECT_INT(co_await(t), 8);
+	co_unref(t);
+	return 0;
+}
+
+/* A cancel travels to the end of a chain of tasks, however long, and counts in each. */
+TEST(test_coro_cancel_chain)
+{
+	enum { N = 3000 };
+	static struct co_future *t[N];
+
+	t[0] = spawn(sleep_forever, NULL);
+	for (int i = 1; i < N; i++)
+		t[i] = spawn(await_arg, t[i - 1]);
+	yield_times(1);
+	EXPECT(co_cancel(t[N - 1]));
+	EXPECT_INT(co_await(t[N - 1]), -ECANCELED);
+	for (int i = 0; i < N; i++) {
+		EXPECT_INT(co_state(t[i]), CO_CANCELLED);
+		EXPECT_INT(co_task_cancelling(t[i]), 1);
+		co_unref(t[i]);
+	}
+	return 0;
+}
+
+/* The inner task may ignore it; the outer gets the inner's result. */
+TEST(test_coro_cancel_ignored_by_inner)
+{
+	struct co_future *inner = spawn(stubborn, (void *)11), *outer = spawn(await_arg, inner);
+
+	yield_times(2);
+	EXPECT(co_cancel(outer));
+	EXPECT_INT(co_await(outer), 11);
+	EXPECT_INT(co_task_cancelling(outer), 1);
+	co_unref(inner);
+	co_unref(outer);
+	return 0;
+}
+
+/* The cancel of n waiters of one future takes n steps, not n^2. */
+TEST(test_coro_cancel_storm)
+{
+	enum { N = 5000 };
+	struct co_future *f = future_new(), *shield[N / 10], *t[N / 10];
+
+	for (int i = 0; i < N / 10; i++) {
+		shield[i] = co_shield(f);
+		t[i] = spawn(await_arg, shield[i]);
+	}
+	yield_times(1);
+	for (int i = N / 10; i-- > 0;)
+		EXPECT(co_cancel(t[i]));
+	for (int i = 0; i < N / 10; i++) {
+		EXPECT_INT(co_await(t[i]), -ECANCELED);
+		co_unref(t[i]);
+		co_unref(shield[i]);
+	}
+	EXPECT(!co_done(f));
+	co_unref(f);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_coro_cancel_waiting),
+		cmocka_unit_test(test_coro_cancel_before_first_run),
+		cmocka_unit_test(test_coro_cancel_inner_future),
+		cmocka_unit_test(test_coro_cancel_both),
+		cmocka_unit_test(test_coro_cancel_forwarded),
+		cmocka_unit_test(test_coro_cancel_after_wake),
+		cmocka_unit_test(test_coro_cancel_ignored),
+		cmocka_unit_test(test_coro_cancel_turned_into_error),
+		cmocka_unit_test(test_coro_cancel_often_delivers_once),
+		cmocka_unit_test(test_coro_cancel_current),
+		cmocka_unit_test(test_coro_cancel_current_then_await),
+		cmocka_unit_test(test_coro_cancel_at_end),
+		cmocka_unit_test(test_coro_cancel_not_delivered_by_done_future),
+		cmocka_unit_test(test_coro_cancel_taken_back),
+		cmocka_unit_test(test_coro_cancel_uncancel_resets_must_cancel),
+		cmocka_unit_test(test_coro_cancel_chain),
+		cmocka_unit_test(test_coro_cancel_ignored_by_inner),
+		cmocka_unit_test(test_coro_cancel_storm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
