@@ -251,7 +251,8 @@ static void wake(void *arg)
 
 		if (open == 0)
 			break;
-		if ((w->mask & open) == 0)
+		/* Done: its wait was cancelled or timed out in this turn, and it leaves the queue itself. */
+		if ((w->mask & open) == 0 || co_done(w->given_future))
 			continue;
 		w->given = try_admit(r, w->mask, w->parts);
 		if (w->given != NULL) {
