@@ -15,7 +15,7 @@
 
 enum { AGAIN = 1, END = 2 };                    /* beside 0: go on to the next step */
 
-enum { NO_MEMORY_PAUSE_MS = 1000 };
+enum { NO_MEMORY_PAUSE_MS = 1000, REDIS_PAUSE_MS = 100 };
 
 static bool cancelled(void)
 {
@@ -103,10 +103,21 @@ static int wait_busy(struct send *s, int64_t wait_ms)
 	return rc == 0 ? AGAIN : end(s, SEND_NOTHING);
 }
 
+/* [suspends] until Redis may be asked again. It also refuses while it is ready (a full queue, no memory): hence the pause. */
+static int redis_back(struct send *s)
+{
+	int rc = co_sleep_ms(REDIS_PAUSE_MS);
+
+	return rc == 0 ? store_wait_ready(s->dispatch->store, CLOCK_NEVER) : rc;
+}
+
+/* A claim whose answer was lost may stand. */
 static int wait_redis(struct send *s)
 {
 	leave_unsent(s);
-	return store_wait_ready(s->dispatch->store, CLOCK_NEVER) == 0 ? AGAIN : end(s, SEND_NOTHING);
+	if (redis_back(s) == 0)
+		return AGAIN;
+	return end(s, s->job->msg.last.unconfirmed ? SEND_RELEASE : SEND_NOTHING);
 }
 
 static int settled_by_claim(struct send *s)
@@ -244,7 +255,7 @@ static int ask_policy(struct send *s)
 			return end(s, SEND_UNCERTAIN);
 		rc = store_outcome(s->dispatch->store, &s->job->msg, &s->outcome, &answer);
 		if (rc == -EAGAIN)
-			rc = store_wait_ready(s->dispatch->store, CLOCK_NEVER) == 0 ? -EAGAIN : -ECANCELED;
+			rc = redis_back(s) == 0 ? -EAGAIN : -ECANCELED;
 	} while (rc == -EAGAIN);
 	if (rc == -ECANCELED)
 		return end(s, SEND_UNCERTAIN);

@@ -252,8 +252,10 @@ static int claim_once(struct store *s, struct store_message *m, int64_t deadline
 	}
 	copy = *call;
 	call_free(s, call);
-	if (copy.rc != 0)
+	if (copy.rc != 0) {
+		m->last.unconfirmed = true;
 		return copy.rc;
+	}
 	if (copy.answer == STORE_COHORT) {
 		*ret_cohort_ms = copy.claimed_ms;
 		return 0;
