@@ -137,7 +137,7 @@ local function existing(i, old, ours, k, late, policy)
 	return duplicate(i, r, p)
 end
 
-local slots, replies = {}, {}
+local slots, replies, try = {}, {}, redis.pcall
 for i = 1, n do
 	local flags, policy, k, l, x, y, z = byte(ARGV[at], 1, 7)
 	local slot, ours = slots[k * 256 + l], ARGV[at + 1]
@@ -154,9 +154,10 @@ for i = 1, n do
 	ours = ours .. lease
 	local old
 	if flags == 1 or not slot.ok then
-		old = redis.pcall('GET', KEYS[i])
+		old = try('GET', KEYS[i])
 	else
-		old = redis.pcall('SET', KEYS[i], ours, 'NX', 'GET', 'EX', retention)
+		-- SET with NX and GET in one would be slower: a look-up more for those that are new, which nearly all are.
+		old = not try('SET', KEYS[i], ours, 'NX', 'EX', retention) and try('GET', KEYS[i])
 	end
 	if old then
 		local ok, reply = pcall(existing, i, old, ours, n + k, flags == 1, policy)
