@@ -239,7 +239,21 @@ static bool is_over(struct demo *d, int64_t now_us, int64_t paused_us)
 		return now_us - paused_us > PAUSE_US || (d->looked_us > paused_us + 3LL * LOOK_US && d->seen.quiet >= 2);
 	if (r->settled >= r->messages && d->seen.quiet >= 2)
 		return true;
-	return d->put >= r->messages && now_us - d->last_us > SETTLE_US;
+	return now_us - d->last_us > SETTLE_US;
+}
+
+/* Whether what the demo stands on still does; if not, the words that say what fell. */
+static bool stands(struct demo *d)
+{
+	const char *name = !demo_child_alive(&d->world.daemon) ? "smstrackd" : !demo_child_alive(&d->world.redis) ? "redis-server" : NULL;
+
+	if (name == NULL)
+		return true;
+	fprintf(d->out, "%s", d->terminal ? "\n" : "");
+	fflush(d->out);
+	fprintf(stderr, "smstrack: demo: %s ended in the middle\n", name);
+	demo_child_print_log(strcmp(name, "smstrackd") == 0 ? &d->world.daemon : &d->world.redis, name, 12);
+	return false;
 }
 
 static int flow(struct demo *d)
@@ -262,20 +276,30 @@ static int flow(struct demo *d)
 			pause_daemon(d);
 			paused_us = now_us;
 		}
-		if (now_us - d->looked_us >= LOOK_US && look(d, now_us) < 0 && !demo_child_alive(&d->world.daemon)) {
-			fputs("\nsmstrack: demo: smstrackd ended in the middle\n", stderr);
-			demo_child_print_log(&d->world.daemon, "smstrackd", 12);
-			rc = CTL_REFUSED;
-			break;
+		if (now_us - d->looked_us >= LOOK_US) {
+			look(d, now_us);
+			if (!stands(d)) {
+				rc = CTL_REFUSED;
+				break;
+			}
 		}
 		draw(d, now_us, false);
 	}
-	draw(d, now_us, true);
+	if (rc == CTL_OK)
+		draw(d, now_us, true);
 	buf_fini(&job);
 	return rc;
 }
 
 /* ---- what came out ---- */
+
+static bool interrupted_again(void *arg)
+{
+	struct demo *d = arg;
+
+	interrupted(d);
+	return d->interrupts > (d->result.interrupted ? 1 : 0);
+}
 
 static void collect(struct demo *d)
 {
@@ -293,7 +317,7 @@ static void collect(struct demo *d)
 		r->peak_bytes = peak_bytes;
 	}
 	if (!r->cut)
-		demo_look_up(&d->world, d->put, r);
+		demo_look_up(&d->world, d->put, interrupted_again, d, r);
 }
 
 /* Last words: what to type next, with the names that this program goes by here. */

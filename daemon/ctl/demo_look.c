@@ -4,13 +4,13 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/ctl/admin_client.h"
 #include "daemon/ctl/call.h"
 #include "daemon/ctl/demo_report.h"
-#include "daemon/ctl/demo_world.h"
 #include "daemon/ctl/metrics_text.h"
 
-enum { ANSWER_MS = 5000, LOOK_UPS_MAX = 3000 };
+enum { ANSWER_MS = 5000, LOOK_UPS_MAX = 3000, LOOK_UP_US = 10000000 };
 
 static uint64_t count(const char *metrics, const char *name, const char *label)
 {
@@ -74,15 +74,21 @@ static void look_up(const struct demo_world *w, size_t n, struct demo_result *r)
 	admin_reply_fini(&reply);
 }
 
-void demo_look_up(const struct demo_world *w, size_t n_put, struct demo_result *r)
+void demo_look_up(const struct demo_world *w, size_t n_put, demo_stop_fn *stop, void *arg, struct demo_result *r)
 {
-	size_t not_taken = 0;
+	int64_t deadline_us = clock_mono_exact_us() + LOOK_UP_US;
+	size_t looked = 0;
 
-	for (size_t n = 0; n < n_put; n++)
-		if (demo_provider_taken(w->provider, n) == 0 && not_taken++ < LOOK_UPS_MAX)
+	for (size_t n = 0; n < n_put; n++) {
+		if (demo_provider_taken(w->provider, n) > 0)
+			continue;
+		if (looked < LOOK_UPS_MAX && clock_mono_exact_us() < deadline_us && !stop(arg)) {
 			look_up(w, n, r);
-	if (not_taken > LOOK_UPS_MAX)
-		r->reasons_more += not_taken - LOOK_UPS_MAX;
+			looked++;
+		} else {
+			r->reasons_more++;
+		}
+	}
 	if (r->reasons_more == 0)
 		demo_result_take_ends(r);
 }
