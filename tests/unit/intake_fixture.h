@@ -1,0 +1,297 @@
+/*
+ * intake_fixture.h: what the tests of consumer/intake*.c stand on: a Kafka queue, a dispatch, a store and a sink of their own, on the
+ * real runtime. Included once by each of them.
+ */
+#ifndef TESTS_INTAKE_FIXTURE_H
+#define TESTS_INTAKE_FIXTURE_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "consumer/intake.h"
+#include "consumer/kafka_client.h"
+#include "consumer/kafka_sink.h"
+#include "dispatch/coro/coro.h"
+#include "dispatch/dispatch.h"
+#include "dispatch/job.h"
+
+enum { LOG_MAX = 4096, JOBS_MAX = 4096, PATIENCE_MS = 5000 };
+
+/* ---- Kafka: a queue is a log that was prefetched as a whole ---- */
+
+struct kafka_queue {
+	struct { int64_t offset; char value[128]; } log[LOG_MAX];
+	unsigned n, next, reads;
+	void (*on_readable)(void *arg);
+	void *arg;
+	bool attached;
+};
+
+static int live_records;
+
+int kafka_queue_attach(struct kafka_queue *queue, void (*on_readable)(void *arg), void *arg)
+{
+	queue->on_readable = on_readable;
+	queue->arg = arg;
+	queue->attached = true;
+	return 0;
+}
+
+unsigned kafka_queue_read(struct kafka_queue *queue, struct kafka_record *ret_records, unsigned max)
+{
+	unsigned n = 0;
+
+	assert_true(queue->attached);
+	queue->reads++;
+	for (; n < max && queue->next < queue->n; n++, queue->next++) {
+		ret_records[n] = (struct kafka_record){ .offset = queue->log[queue->next].offset, .timestamp_ms = -1,
+							.value = queue->log[queue->next].value,
+							.value_len = strlen(queue->log[queue->next].value) };
+		live_records++;
+	}
+	return n;
+}
+
+void kafka_queue_close(struct kafka_queue *queue)
+{
+	queue->attached = false;
+}
+
+void kafka_record_free(struct kafka_record *record)
+{
+	(void)record;
+	live_records--;
+}
+
+/* ---- the dispatch: holds what it gets until the test ends it ---- */
+
+struct dispatch {
+	dispatch_end_fn *on_end;
+	dispatch_room_fn *on_room;
+	void *arg;
+	struct job *jobs[JOBS_MAX];
+	bool written[JOBS_MAX];
+	unsigned n, room, inflight;
+	int submit_rc;
+};
+
+static struct dispatch d;
+
+void dispatch_on_end(struct dispatch *dispatch, dispatch_end_fn *on_end, dispatch_room_fn *on_room, void *arg)
+{
+	dispatch->on_end = on_end;
+	dispatch->on_room = on_room;
+	dispatch->arg = arg;
+}
+
+unsigned dispatch_room(const struct dispatch *dispatch)
+{
+	return dispatch->room;
+}
+
+int dispatch_submit(struct dispatch *dispatch, struct job *job)
+{
+	if (dispatch->submit_rc < 0)
+		return dispatch->submit_rc;
+	assert_true(dispatch->room > 0 && dispatch->n < JOBS_MAX);
+	dispatch->jobs[dispatch->n++] = job;
+	dispatch->room--;
+	dispatch->inflight++;
+	return 0;
+}
+
+static void finish(unsigned i, enum dispatch_end end)
+{
+	struct job *job = d.jobs[i];
+
+	assert_non_null(job);
+	d.jobs[i] = NULL;
+	d.inflight--;
+	d.on_end(job, end, d.arg);
+	if (d.room++ == 0)
+		d.on_room(d.arg);
+}
+
+void dispatch_cancel_unwritten(struct dispatch *dispatch, const struct intake_partition *source)
+{
+	for (unsigned i = 0; i < dispatch->n; i++)
+		if (dispatch->jobs[i] != NULL && !dispatch->written[i] && (source == NULL || dispatch->jobs[i]->source == source))
+			finish(i, DISPATCH_ABANDONED);
+}
+
+int dispatch_wait_idle(struct dispatch *dispatch, int64_t deadline_us)
+{
+	while (dispatch->inflight > 0 && clock_mono_us() < deadline_us)
+		(void)!co_sleep_ms(1);
+	return dispatch->inflight > 0 ? -ETIMEDOUT : 0;
+}
+
+/* ---- store and sink ---- */
+
+static int barrier_rc;
+static unsigned barriers;
+
+int store_barrier(struct store *store, int64_t deadline_us)
+{
+	(void)store;
+	(void)deadline_us;
+	barriers++;
+	return co_yield() < 0 ? -ECANCELED : barrier_rc;
+}
+
+static bool sink_open;
+static unsigned letters, letters_cancelled;
+static char last_reason[32];
+
+int kafka_sink_dead_letter(struct kafka_sink *sink, const struct kafka_sink_origin *from, const struct kafka_record *record,
+			   const char *reason)
+{
+	(void)sink;
+	assert_string_equal(from->topic, "jobs");
+	assert_non_null(record->value);
+	while (!sink_open) {
+		if (co_sleep_ms(1) < 0) {
+			letters_cancelled++;
+			return -ECANCELED;
+		}
+	}
+	letters++;
+	snprintf(last_reason, sizeof last_reason, "%s", reason);
+	return 0;
+}
+
+/* ---- the frame ---- */
+
+static _Atomic bool paused;
+static unsigned commits_due;
+static struct kafka_queue queues[2];
+static struct intake_shared shared[2];
+
+static void on_commit_due(void *arg)
+{
+	(void)arg;
+	commits_due++;
+}
+
+static struct intake *start(unsigned room, unsigned skew)
+{
+	struct intake_options options = {
+		.record = { .default_ttl_s = 60, .on_uncertain = STORE_RESEND, .shards = 16 },
+		.max_commit_skew = skew, .commit_interval_ms = 5, .revoke_drain_ms = 100, .max_rejects = 2, .paused = &paused,
+		.on_commit_due = on_commit_due,
+	};
+	struct intake *in;
+
+	memset(&d, 0, sizeof d);
+	memset(queues, 0, sizeof queues);
+	barrier_rc = 0;
+	barriers = letters = letters_cancelled = commits_due = 0;
+	live_records = 0;
+	paused = false;
+	sink_open = true;
+	d.room = room;
+	in = intake_new(&options, &d, NULL);
+	assert_non_null(in);
+	return in;
+}
+
+static void lend_at(struct intake *in, unsigned i, uint32_t epoch, int64_t from)
+{
+	struct intake_grant grant = { .queue = &queues[i], .shared = &shared[i], .topic = "jobs", .partition = (int32_t)i, .epoch = epoch,
+				      .start = from };
+
+	memset(&shared[i], 0, sizeof shared[i]);
+	shared[i].committable = shared[i].position = shared[i].committed = -1;
+	assert_int_equal(intake_lend(in, &grant), 0);
+}
+
+static void put_value(unsigned q, int64_t offset, const char *value)
+{
+	struct kafka_queue *queue = &queues[q];
+
+	queue->log[queue->n].offset = offset;
+	snprintf(queue->log[queue->n++].value, sizeof queue->log[0].value, "%s", value);
+	if (queue->attached)
+		queue->on_readable(queue->arg);
+}
+
+static void put(unsigned q, int64_t offset, const char *id)
+{
+	char value[128];
+
+	snprintf(value, sizeof value, "{\"id\":\"%s\",\"to\":\"+491701234567\",\"text\":\"x\"}", id);
+	put_value(q, offset, value);
+}
+
+static void put_range(unsigned q, int64_t from, unsigned n)
+{
+	char id[32];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(id, sizeof id, "q%u-%lld", q, (long long)from + i);
+		put(q, from + i, id);
+	}
+}
+
+/* Lets the tasks run until the condition holds. */
+#define wait_until(cond) \
+	do { \
+		int64_t end_us_ = clock_mono_us() + PATIENCE_MS * 1000; \
+		while (!(cond)) { \
+			assert_true(clock_mono_us() < end_us_); \
+			(void)!co_sleep_ms(1); \
+		} \
+	} while (0)
+
+/* Long enough for anything that wrongly happens to happen: the tasks' own ticks come many times. */
+static void settle_down(void)
+{
+	unsigned now = barriers;
+
+	for (unsigned i = 0; i < 40; i++)
+		(void)!co_sleep_ms(1);
+	(void)now;
+}
+
+static void take_back(struct intake *in, unsigned i, bool lost)
+{
+	struct intake_shared *s = &shared[i];
+
+	intake_revoke(in, &s, 1, lost);
+	assert_false(queues[i].attached);
+}
+
+static void end(struct intake *in)
+{
+	intake_free(in);
+	assert_int_equal(live_records, 0);
+}
+
+/* Runs the case as a task. */
+static void on_loop(void **state, co_body_fn *body)
+{
+	struct co_loop *loop = co_loop_new();
+
+	(void)state;
+	assert_non_null(loop);
+	assert_int_equal(co_run(loop, body, NULL, "test"), 0);
+	co_loop_free(loop);
+}
+
+#define CASE(name) \
+	static int name##_body(void *arg); \
+	static void name(void **state) \
+	{ \
+		on_loop(state, name##_body); \
+	} \
+	static int name##_body(void *arg)
+
+#endif
