@@ -47,9 +47,10 @@ ifdef SAN
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all
 endif
 ifdef UCONTEXT
-OPT += -DCO_UCONTEXT
+# The assembler's file must know as well.
+DEFS := -DCO_UCONTEXT
 endif
-CPPFLAGS_ALL := -I. -I$(B)/gen -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(PKG_CFLAGS) $(CPPFLAGS)
+CPPFLAGS_ALL := -I. -I$(B)/gen -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(PKG_CFLAGS) $(DEFS) $(CPPFLAGS)
 CFLAGS_ALL := -std=gnu11 $(OPT) $(WARN) -fno-omit-frame-pointer -fno-strict-aliasing -fPIE $(SANFLAGS) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := -pie $(LDHARD) $(SANFLAGS) $(LDFLAGS)
 LDLIBS_ALL := $(PKG_LIBS) -pthread -lm
