@@ -9,8 +9,6 @@
 #include "daemon/base/alloc.h"
 #include "dispatch/send.h"
 
-enum { POOL_MAX = 4096 };
-
 struct dispatch *dispatch_new(const struct dispatch_options *options, struct store *store, struct route *route)
 {
 	struct dispatch *d = mem_zalloc(sizeof *d);
@@ -23,7 +21,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options, struct sto
 	d->route = route;
 	list_init(&d->all);
 	list_init(&d->pool);
-	co_semaphore_init(&d->slots, 0);
+	list_init(&d->wanting);
 	co_event_init(&d->idle);
 	co_event_set(&d->idle);
 	d->sends = co_waitset_new();
@@ -77,14 +75,26 @@ static void room_made(struct dispatch *d)
 	}
 }
 
+/* Who waits for a slot, on its task's stack. It leaves the queue when one is given to it. */
+struct slot_wait {
+	struct list node;
+	struct co_event given;
+};
+
+static bool slot_give(struct dispatch *d)
+{
+	struct list *node = list_pop(&d->wanting);
+
+	if (node != NULL)
+		co_event_set(&list_entry(node, struct slot_wait, node)->given);
+	return node != NULL;
+}
+
 /* A freed slot goes to who already waits for one, before any new job. */
 static void slot_free(struct dispatch *d)
 {
-	if (d->wanting_slot > 0 && d->inflight <= d->options.inflight) {
-		d->wanting_slot--;
-		co_semaphore_release(&d->slots);
+	if (d->inflight <= d->options.inflight && slot_give(d))
 		return;
-	}
 	d->inflight--;
 	room_made(d);
 }
@@ -97,6 +107,20 @@ void dispatch_slot_leave(struct send *s)
 	slot_free(s->dispatch);
 }
 
+static int slot_wait(struct dispatch *d)
+{
+	struct slot_wait w;
+	int rc;
+
+	co_event_init(&w.given);
+	list_append(&d->wanting, &w.node);
+	rc = co_event_wait(&w.given, CLOCK_NEVER);
+	list_remove(&w.node);
+	if (rc != 0 && w.given.set)             /* given in the turn in which the wait was cancelled */
+		slot_free(d);
+	return rc;
+}
+
 int dispatch_slot_enter(struct send *s)
 {
 	struct dispatch *d = s->dispatch;
@@ -104,17 +128,9 @@ int dispatch_slot_enter(struct send *s)
 
 	if (dispatch_room(d) > 0) {
 		d->inflight++;
-	} else {
-		d->wanting_slot++;
-		rc = co_semaphore_acquire(&d->slots, CLOCK_NEVER);
-		if (rc != 0) {
-			/* A slot that was on its way to us falls free again. */
-			if (co_semaphore_try(&d->slots))
-				slot_free(d);
-			else
-				d->wanting_slot--;
-			return rc;
-		}
+		d->full = d->full || dispatch_room(d) == 0;
+	} else if ((rc = slot_wait(d)) != 0) {
+		return rc;
 	}
 	d->waiting_busy--;
 	s->in_slot = true;
@@ -188,11 +204,9 @@ void dispatch_ended(struct send *s, enum dispatch_end end)
 void dispatch_set_inflight(struct dispatch *d, unsigned inflight)
 {
 	d->options.inflight = inflight;
-	while (dispatch_room(d) > 0 && d->wanting_slot > 0) {
+	while (dispatch_room(d) > 0 && slot_give(d))
 		d->inflight++;
-		d->wanting_slot--;
-		co_semaphore_release(&d->slots);
-	}
+	d->full = d->full || dispatch_room(d) == 0;
 	room_made(d);
 }
 

@@ -69,8 +69,7 @@ struct dispatch {
 	size_t n_all;
 	unsigned inflight;                      /* of them in a slot */
 	unsigned waiting_busy;                  /* and outside, for another owner's lease */
-	unsigned wanting_slot;                  /* of those: done waiting, in the queue for a slot */
-	struct co_semaphore slots;              /* that queue: freed slots go there first */
+	struct list wanting;                    /* of those: done waiting, in the queue for a slot: freed ones go there first */
 	bool full;                              /* room was 0 when last asked: on_room is owed */
 	struct co_waitset *sends;               /* the tracker's: every send task */
 	struct co_future *tracker;
