@@ -45,9 +45,12 @@ class Daemon(Subject):
                 "kafka": {"topics": bench.topic, "group.id": group, "dead_topic": bench.dead},
                 "provider sim": {"type": "http", "preset": "generic", "url": bench.provider.url, "max_inflight": inflight}}
 
+    def make(self, bench, folder, inflight, group):
+        return Smstrackd(folder, bench.kafka, bench.redis, [], self.config(bench, inflight, group), topic=bench.topic)
+
     def start(self, bench, folder, inflight, n):
         group = bench.new_group()
-        self.daemon = Smstrackd(folder, bench.kafka, bench.redis, [], self.config(bench, inflight, group), topic=bench.topic)
+        self.daemon = self.make(bench, folder, inflight, group)
         self.daemon.start(ready=False)
         return self.daemon.proc, group
 
