@@ -232,8 +232,8 @@ static void arm(struct route *r)
 		at_us = held_us < at_us ? held_us : at_us;
 		at_us = probe_us > now_us && probe_us < at_us ? probe_us : at_us;
 	}
-	if (at_us != CLOCK_NEVER && co_timer_start(&r->timer, at_us) != 0)
-		at_us = CLOCK_NEVER;    /* no memory: the next route_done() looks again */
+	if (at_us != CLOCK_NEVER)
+		(void)!co_timer_start(&r->timer, at_us);        /* no memory for it: the next route_done() looks again */
 }
 
 /* Gives what room there is to those who wait, first come first served among those who can use it. */
