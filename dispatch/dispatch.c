@@ -164,6 +164,7 @@ int dispatch_submit(struct dispatch *d, struct job *job)
 	if (s == NULL)
 		return -ENOMEM;
 	s->job = job;
+	s->cut_parts = job->msg.parts;
 	s->target = co_task_new_static(send_task, s, job->msg.id);
 	if (s->target == NULL || co_waitset_add(d->sends, co_ref(s->target), s) != 0) {
 		if (s->target != NULL)

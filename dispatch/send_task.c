@@ -44,7 +44,7 @@ static void leave_provider(struct send *s, const struct gateway_outcome *result)
 
 	s->provider = NULL;
 	if (p != NULL)
-		route_done(s->dispatch->route, p, result, s->job->msg.parts);
+		route_done(s->dispatch->route, p, result, s->cut_parts);
 }
 
 static void leave_unsent(struct send *s)
@@ -56,16 +56,19 @@ static void leave_unsent(struct send *s)
 
 /* ---- admission ---- */
 
+/* A record may name any time: one that is further away than a clock counts is never. */
 static int64_t expiry_us(const struct job *job)
 {
-	return clock_mono_us() + (job->msg.expires_ms - clock_wall_ms()) * 1000;
+	int64_t now_us = clock_mono_us(), left_ms = job->msg.expires_ms - clock_wall_ms();
+
+	return left_ms < (CLOCK_NEVER - now_us) / 1000 ? now_us + left_ms * 1000 : CLOCK_NEVER;
 }
 
 /* [suspends] until a provider has room. Without one (none may take it, or it lapsed here) the claim still comes: it decides. */
 static int admit(struct send *s)
 {
-	const struct job *job = s->job;
-	struct route_request req = { .to = job->to, .pinned = job->provider, .pinned_len = job->provider_len, .parts = job->msg.parts,
+	struct job *job = s->job;
+	struct route_request req = { .to = job->to, .pinned = job->provider, .pinned_len = job->provider_len, .parts = s->cut_parts,
 				     .avoid = s->failures > 0 ? s->last_provider : NULL };
 	int rc;
 
@@ -81,8 +84,7 @@ static int admit(struct send *s)
 		return co_sleep_ms(NO_MEMORY_PAUSE_MS) == 0 ? AGAIN : end(s, SEND_NOTHING);
 	if (s->provider != NULL) {
 		s->last_provider = s->provider;
-		if (route_options(s->provider)->split_provider)
-			s->job->msg.parts = 1;
+		job->msg.parts = route_options(s->provider)->split_provider && s->accepted_parts == 0 ? 1 : s->cut_parts;
 	}
 	return 0;
 }
@@ -129,7 +131,9 @@ static int settled_by_claim(struct send *s)
 static int granted(struct send *s, const struct store_claim *claim)
 {
 	s->lease_boot_ms = claim->lease_boot_ms;
-	s->accepted_parts = claim->accepted_parts;
+	s->accepted_parts |= claim->accepted_parts;
+	if (s->accepted_parts != 0)             /* the others go as parts too, whoever splits here otherwise */
+		s->job->msg.parts = s->cut_parts;
 	if (claim->attempts > s->attempts)
 		s->attempts = claim->attempts;
 	if (s->provider != NULL)
