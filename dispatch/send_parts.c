@@ -93,17 +93,11 @@ static void stop_unwritten(const struct send *s)
 			co_cancel(s->parts[i].task);
 }
 
-/* [suspends] until every part has ended, also where this task is cancelled meanwhile: then it stops what isn't written and waits on. */
-static void wait_all(struct send *s, struct co_future *const *tasks, size_t n)
+/* [suspends] until every part has ended, whatever is cancelled or out of memory meanwhile: they live on what is ours. */
+static void wait_all(struct co_future *const *tasks, size_t n)
 {
-	unsigned cancels = 0;
-
-	while (co_wait(tasks, n, CO_ALL_COMPLETED, CLOCK_NEVER) == -ECANCELED) {
-		cancels++;
-		stop_unwritten(s);
-	}
-	if (cancels > 0)                        /* it is still to be seen by whoever looks next */
-		co_cancel(co_task_current());
+	for (size_t i = 0; i < n; i++)
+		(void)!co_await_through(tasks[i]);
 }
 
 /* A no for good outweighs all; then what nobody knows; then what pauses the provider. */
@@ -155,7 +149,7 @@ int send_parts(struct send *s)
 			(void)!co_wait(tasks, n, CO_FIRST_EXCEPTION, CLOCK_NEVER);
 		s->at_ms = clock_wall_ms();     /* of the first that failed, or of the last that was accepted */
 		stop_unwritten(s);
-		wait_all(s, tasks, n);
+		wait_all(tasks, n);
 	}
 	judge(s);
 	return 0;
