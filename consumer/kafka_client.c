@@ -57,13 +57,17 @@ void kafka_client_note(struct kafka_client *c, rd_kafka_resp_err_t err, const ch
 	int rc = kafka_client_errno(err);
 
 	if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-		trouble = c->link = "kafka: no broker answers";
+		trouble = "kafka: no broker answers";
 	else if (err == RD_KAFKA_RESP_ERR__AUTHENTICATION || err == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED)
-		trouble = c->link = "kafka: authentication failed";
+		trouble = "kafka: authentication failed";
 	else if (rc == -EACCES)
-		trouble = c->access = "kafka: not authorised";
+		trouble = "kafka: not authorised";
 	else if (rc == -ENOENT)
-		trouble = c->access = "kafka: a topic is missing";
+		trouble = "kafka: a topic is missing";
+	if (trouble != NULL && rc == -EAGAIN)
+		c->link = trouble;
+	else if (trouble != NULL)
+		c->access = trouble;
 	if (trouble != NULL)
 		log_warn(trouble, LOG_STR("client", c->member ? "consumer" : "producer"), LOG_STR("error", rd_kafka_err2name(err)),
 			 LOG_STR("text", text));

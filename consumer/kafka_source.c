@@ -125,6 +125,7 @@ static int join_group(struct kafka_source *s, unsigned partitions)
 	struct kafka_options client = client_options(&s->options);
 	char err[256];
 
+	CHECK(partitions > 0);
 	client.queue_kb = s->options.prefetch_kb / partitions;
 	if (client.queue_kb < QUEUE_KB_MIN)
 		client.queue_kb = QUEUE_KB_MIN;
