@@ -5,8 +5,8 @@
 -- ARGV  1 how long they live (s), then our id for each
 -- reply how many
 
-local ttl = ARGV[1]
+local ttl, call = ARGV[1], redis.call
 for i = 1, #KEYS do
-	redis.call('SET', KEYS[i], ARGV[i + 1], 'EX', ttl)
+	call('SET', KEYS[i], ARGV[i + 1], 'EX', ttl)
 end
 return #KEYS

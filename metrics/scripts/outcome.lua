@@ -283,12 +283,12 @@ local function change(i, old, proposed, k, step, policy, part)
 	return duplicated(i, r, p, c)
 end
 
-local slots, replies = {}, {}
+local slots, replies, try, call = {}, {}, redis.pcall, redis.call
 for i = 1, n do
 	local step, policy, k, l, token_len, hi, lo, part = byte(ARGV[at], 1, 8)
 	local proposed = ARGV[at + 1]
 	at = at + 2
-	local old, len = redis.pcall('GET', KEYS[i]), hi * 256 + lo
+	local old, len = try('GET', KEYS[i]), hi * 256 + lo
 	local slot
 	-- Still just as we claimed it: what we propose replaces it, unread.
 	if step == SETTLE and len > 0 and type(old) == 'string' and #old == len and byte(old, 4) == SENDING and
@@ -303,7 +303,7 @@ for i = 1, n do
 		end
 	end
 	if slot and slot.ok then
-		redis.call('SET', KEYS[i], proposed, 'KEEPTTL')
+		call('SET', KEYS[i], proposed, 'KEEPTTL')
 		slot.n = slot.n + 1
 	else
 		local ok, reply = pcall(change, i, old, proposed, n + k, step, policy, part)
