@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct option_spec {
 	char letter;                    /* 0: none */
@@ -254,6 +255,13 @@ int cli_number(const struct cli *cli, enum cli_option option, int64_t min, int64
 	fprintf(stderr, "smstrack: --%s: '%s' is not a number from %lld to %lld\n", option_table[option].name, cli->value[option],
 		(long long)min, (long long)max);
 	return -EINVAL;
+}
+
+bool cli_wants_colour(FILE *out)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(fileno(out)) && getenv("NO_COLOR") == NULL && (term == NULL || strcmp(term, "dumb") != 0);
 }
 
 static void help_options(FILE *out, uint32_t mask)

@@ -67,6 +67,9 @@ int cli_parse(int argc, char **argv, const struct cli_command *table, struct cli
 int cli_number(const struct cli *cli, enum cli_option option, int64_t min, int64_t max, int64_t fallback, int64_t *ret) MUST_CHECK;
 int cli_parse_number(const char *s, int64_t min, int64_t max, int64_t *ret) MUST_CHECK;
 
+/* A terminal that can, and nobody said NO_COLOR (no-color.org). */
+bool cli_wants_colour(FILE *out);
+
 /* All commands, or one where `command` is not NULL. */
 void cli_help(FILE *out, const struct cli_command *table, const struct cli_command *command);
 

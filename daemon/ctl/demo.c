@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 
 enum {
 	TICK_MS = 10,
+	OTHER_FILES = 240,              /* beside connections to providers, in each process */
 	DRAW_US = 100000,               /* on a terminal */
 	LINE_US = 2000000,              /* elsewhere */
 	LOOK_US = 100000,               /* between two looks at /metrics */
@@ -70,6 +72,24 @@ static int open_signals(sigset_t *ret_before)
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, ret_before);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* As many messages in flight as the files we may open allow, up to `inflight`: each may take a connection to both providers. */
+static unsigned fit_inflight(unsigned inflight)
+{
+	struct rlimit limit;
+	rlim_t fits;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return inflight;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	fits = limit.rlim_max > OTHER_FILES ? (limit.rlim_max - OTHER_FILES) / 2 : 1;
+	if (fits >= inflight)
+		return inflight;
+	fprintf(stderr, "smstrack: demo: %u messages in flight at once, for no more than %llu files may be open (ulimit -Hn)\n", (unsigned)fits,
+		(unsigned long long)limit.rlim_max);
+	return (unsigned)fits;
 }
 
 /* Signals in short order are one: what runs us (timeout, make) may pass on what the terminal has sent already. */
@@ -397,9 +417,10 @@ int demo_command(struct cli *cli)
 	d.result.rate = (unsigned)rate;
 	d.rate = (size_t)rate;
 	d.terminal = isatty(fileno(d.out));
-	d.colour = d.terminal && getenv("NO_COLOR") == NULL;
+	d.colour = cli_wants_colour(d.out);
 	options.n_ids = (size_t)n;
-	options.inflight = (unsigned)inflight;
+	options.inflight = fit_inflight((unsigned)inflight);
+	signal(SIGPIPE, SIG_IGN);       /* nobody reads on: all the same, nothing may be left behind */
 	d.signals = open_signals(&before);
 	if (d.signals < 0) {
 		fprintf(stderr, "smstrack: demo: no signal descriptor: %s\n", strerror(errno));

@@ -1,8 +1,5 @@
 /* main.c: smstrack, the command line of smstrackd: the table of its commands, and nothing else. */
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include <stdio.h>
 
 #include "daemon/ctl/commands.h"
 
@@ -29,11 +26,10 @@ static const struct cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
-	struct cli cli = { .colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL };
+	struct cli cli = { .colour = cli_wants_colour(stdout) };
 	char err[200];
 	int rc;
 
-	signal(SIGPIPE, SIG_IGN);
 	if (cli_parse(argc - 1, argv + 1, commands, &cli, err, sizeof err) < 0) {
 		fprintf(stderr, "smstrack: %s\n", err);
 		fputs("smstrack: `smstrack --help` lists what there is\n", stderr);
