@@ -358,6 +358,8 @@ static int write_outcome(struct store *s, struct store_message *m, const struct 
 	call = call_new(s);
 	if (call == NULL)
 		return -EAGAIN;
+	if (outcome->step == STORE_RELEASE && m->last.unconfirmed)
+		store_send_open(s, BATCH_CLAIM);        /* the claim may be in it still: it must not come behind its release */
 	rc = add_outcome(s, call, m, outcome, cohort_ms);
 	if (rc == 0)
 		rc = add_maps(s, call, m, outcome);
@@ -404,12 +406,15 @@ bool store_refused(const struct store *s)
 	return redis_client_refused(s->client) || s->unfit || s->meta == META_WRONG;
 }
 
+/* The event may lag behind what it tells of: waiting for one that is still set would never suspend. */
 int store_wait_ready(struct store *s, int64_t deadline_us)
 {
 	int rc = 0;
 
-	while (rc == 0 && !store_is_claimable(s, NULL))
+	while (rc == 0 && !store_is_claimable(s, NULL)) {
+		store_look_ready(s);
 		rc = co_event_wait(&s->ready, deadline_us);
+	}
 	return rc;
 }
 
@@ -417,8 +422,10 @@ int store_wait_writable(struct store *s, int64_t deadline_us)
 {
 	int rc = 0;
 
-	while (rc == 0 && !store_is_writable(s))
+	while (rc == 0 && !store_is_writable(s)) {
+		store_look_ready(s);
 		rc = co_event_wait(&s->writable, deadline_us);
+	}
 	return rc;
 }
 

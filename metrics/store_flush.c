@@ -11,6 +11,16 @@
 #include "metrics/counters.h"
 #include "metrics/store_private.h"
 
+void store_send_open(struct store *s, enum batch_kind kind)
+{
+	struct batch *b = s->open[kind];
+
+	if (b == NULL || b->n == 0)
+		return;
+	s->open[kind] = NULL;
+	store_send_batch(s, b);
+}
+
 struct batch *store_open_batch(struct store *s, enum batch_kind kind)
 {
 	struct batch *b = s->open[kind];
@@ -18,10 +28,7 @@ struct batch *store_open_batch(struct store *s, enum batch_kind kind)
 
 	if (b != NULL && b->n < STORE_BATCH)
 		return b;
-	if (b != NULL) {
-		s->open[kind] = NULL;
-		store_send_batch(s, b);
-	}
+	store_send_open(s, kind);
 	node = list_pop(&s->spare);
 	if (node != NULL) {
 		s->n_spare--;

@@ -223,8 +223,10 @@ int main(void)
 	};
 	int failed;
 
-	if (!redis_server_installed())
-		return 77;
+	if (!redis_server_installed()) {
+		printf("SKIPPED test_dispatch: no redis-server installed\n");
+		return 0;
+	}
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	redis_server_end(&server);
 	return failed;

@@ -1,0 +1,97 @@
+/* Unit tests of metrics/store: waiting for it, and what is cancelled while Redis takes its time. */
+#include "tests/unit/store_fixture.h"
+
+/* Enough waits to become durable to claim nothing more: that is found out by who waits, without a word from anybody. */
+static int too_much_retained_body(void *arg)
+{
+	struct store *s = ready_store("a", 1);
+	uint64_t before;
+
+	(void)arg;
+	before = s->n_retained;
+	s->n_retained = STORE_RETAINED_MAX;
+	assert_int_equal(store_wait_ready(s, clock_mono_us() + 50000), -ETIMEDOUT);
+	assert_int_equal(store_wait_writable(s, clock_mono_us() + 50000), 0);
+	s->n_retained = before;
+	assert_int_equal(store_wait_ready(s, clock_mono_us() + 50000), 0);
+	store_free(s);
+	return 0;
+}
+
+static void test_store_wait_suspends_where_too_much_is_retained(void **state)
+{
+	(void)state;
+	run(too_much_retained_body);
+}
+
+struct claimer {
+	struct store *s;
+	struct store_message m;
+	struct co_future *task;
+};
+
+static int claimer_body(void *arg)
+{
+	struct claimer *c = arg;
+	struct store_claim answer;
+
+	return store_claim(c->s, &c->m, clock_mono_us() + 1000000, &answer);
+}
+
+/* Three turns, a claim each: two calls are under way, so the third is held back; there it is cancelled, and released. */
+static int release_held_claim_body(void *arg)
+{
+	static const char *const ids[] = { "h-1", "h-2", "h-3" };
+	struct claimer c[3];
+	struct store *s = ready_store("a", 1);
+	struct store_outcome release = outcome(STORE_RELEASE, 0, NULL);
+	struct store_message first = message("h-0", 9);
+
+	(void)arg;
+	assert_int_equal(claim(s, &first), STORE_GO);   /* which makes sms:meta */
+	kill(server.pid, SIGSTOP);
+	for (int i = 0; i < 3; i++) {
+		c[i] = (struct claimer){ .s = s, .m = message(ids[i], i) };
+		c[i].m.shard = store_shard(s, ids[i], 3);
+		c[i].task = co_task_new_static(claimer_body, &c[i], ids[i]);
+		assert_non_null(c[i].task);
+		assert_int_equal(co_sleep_ms(2), 0);
+	}
+	assert_non_null(s->open[BATCH_CLAIM]);
+	assert_int_equal(s->under_way[BATCH_CLAIM], STORE_HOLD_CALLS);
+	co_cancel(c[2].task);
+	assert_int_equal(co_await(c[2].task), -ECANCELED);
+	kill(server.pid, SIGCONT);
+	assert_int_equal(store_outcome(s, &c[2].m, &release, NULL), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(co_await(c[i].task), 0);
+	for (int i = 0; i < 3; i++)
+		co_unref(c[i].task);
+	assert_string_equal(state_of(s, "h-2"), "sending");
+	assert_string_equal(state_of(s, "h-3"), "queued");
+	store_free(s);
+	return 0;
+}
+
+static void test_store_release_comes_behind_a_claim_that_was_held_back(void **state)
+{
+	(void)state;
+	run(release_held_claim_body);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORE_TEST(test_store_wait_suspends_where_too_much_is_retained),
+		STORE_TEST(test_store_release_comes_behind_a_claim_that_was_held_back),
+	};
+	int rc;
+
+	if (!redis_server_installed()) {
+		printf("SKIPPED test_store_wait: no redis-server installed\n");
+		return 0;
+	}
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	redis_server_end(&server);
+	return rc;
+}
