@@ -183,8 +183,8 @@ static unsigned count(const struct list *head)
 	return n;
 }
 
-/* [suspends] What is done now is published once it is durable. */
-static void sync_leases(struct intake *in)
+/* [suspends] What is done now is published once it is durable. 0; less: not now, -ECANCELED. */
+static int sync_leases(struct intake *in)
 {
 	struct mark *marks = mem_alloc((count(&in->leases) + 1) * sizeof *marks);
 	bool due = false;
@@ -192,7 +192,7 @@ static void sync_leases(struct intake *in)
 	int rc = 0;
 
 	if (marks == NULL)
-		return;
+		return -ENOMEM;
 	n = mark_prefixes(in, marks);
 	if (n > 0)
 		rc = store_barrier(in->store, clock_mono_us() + BARRIER_TIMEOUT_MS * 1000);
@@ -211,6 +211,7 @@ static void sync_leases(struct intake *in)
 		in->options.on_commit_due(in->options.arg);
 	if (rc < 0)
 		log_warn("commits wait for redis", LOG_INT("errno", -rc));
+	return rc;
 }
 
 static void note_oldest(struct lease *lease)
@@ -252,7 +253,8 @@ static int syncer_body(void *arg)
 		if (rc == -ECANCELED)
 			return rc;
 		co_event_clear(&in->sync_due);
-		sync_leases(in);
+		if (sync_leases(in) == -ECANCELED)
+			return -ECANCELED;
 		if (rc == 0 && (rc = co_sleep_ms(SYNC_SPACING_MS)) < 0)
 			return rc;
 		if (clock_mono_us() >= next_us) {
@@ -352,7 +354,7 @@ void intake_revoke(struct intake *in, struct intake_shared *const *shared, unsig
 		if ((lease = find_lease(in, shared[i])) != NULL)
 			intake_partition_end_rejects(lease->partition);
 	if (!lost)
-		sync_leases(in);
+		(void)sync_leases(in);
 	for (unsigned i = 0; i < n; i++)
 		if ((lease = find_lease(in, shared[i])) != NULL)
 			let_go(lease);
@@ -381,7 +383,7 @@ unsigned intake_drain(struct intake *in, int64_t deadline_us)
 		if (co_event_wait(&in->ended, deadline_us) < 0)
 			break;
 	}
-	sync_leases(in);
+	(void)sync_leases(in);
 	return in->open + running_of_orphans(in);
 }
 

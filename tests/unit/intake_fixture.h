@@ -137,6 +137,7 @@ int dispatch_wait_idle(struct dispatch *dispatch, int64_t deadline_us)
 /* ---- store and sink ---- */
 
 static int barrier_rc;
+static int64_t barrier_ms;      /* how long one takes; 0: a turn */
 static unsigned barriers;
 
 int store_barrier(struct store *store, int64_t deadline_us)
@@ -144,7 +145,7 @@ int store_barrier(struct store *store, int64_t deadline_us)
 	(void)store;
 	(void)deadline_us;
 	barriers++;
-	return co_yield() < 0 ? -ECANCELED : barrier_rc;
+	return co_sleep_ms(barrier_ms) < 0 ? -ECANCELED : barrier_rc;
 }
 
 static bool sink_open;
@@ -193,6 +194,7 @@ static struct intake *start(unsigned room, unsigned skew)
 	memset(&d, 0, sizeof d);
 	memset(queues, 0, sizeof queues);
 	barrier_rc = 0;
+	barrier_ms = 0;
 	barriers = letters = letters_cancelled = commits_due = 0;
 	live_records = 0;
 	paused = false;

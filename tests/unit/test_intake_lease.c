@@ -217,6 +217,24 @@ CASE(test_intake_lease_freed_with_jobs_still_running)
 	return 0;
 }
 
+/* The end comes while a barrier takes its time, of a partition that is gone meanwhile. */
+CASE(test_intake_lease_freed_amid_a_barrier)
+{
+	struct intake *in = start(10, 100);
+
+	(void)arg;
+	barrier_ms = 60000;
+	lend_at(in, 0, 1, 0);
+	put_range(0, 0, 1);
+	wait_until(d.n == 1);
+	finish(0, DISPATCH_SETTLED);
+	wait_until(barriers == 1);
+	take_back(in, 0, true);
+	end(in);
+	assert_int_equal(shared[0].committable, -1);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_intake_lease_revoke_cancels_stuck_dead_letters),
 		cmocka_unit_test(test_intake_lease_drain_says_what_is_left),
 		cmocka_unit_test(test_intake_lease_freed_with_jobs_still_running),
+		cmocka_unit_test(test_intake_lease_freed_amid_a_barrier),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
