@@ -7,8 +7,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 CC ?= cc
 PYTHON ?= /usr/bin/python3
-B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),/debug)$(if $(UCONTEXT),/ucontext)
 comma := ,
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),/debug)$(if $(UCONTEXT),/ucontext)
 
 # ---- dependencies, each with the Debian package that brings it ----
 DEPS := rdkafka:librdkafka-dev libevent:libevent-dev libevent_pthreads:libevent-dev libevent_openssl:libevent-dev \
