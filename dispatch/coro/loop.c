@@ -1,28 +1,25 @@
 /*
  * loop.c: a thread's loop: the ready queue and its turns, calls, turn hooks, figures. One turn: look outside (poll.h), take what other
- * threads posted, move due timers to the ready queue, run what is ready now (what that makes ready waits for the next turn), run the
- * hooks. Refuses: to be touched from other threads, post.c's mailbox apart.
+ * threads posted, move due timers to the ready queue, run what is ready now (what that makes ready waits for the next turn). Short turns
+ * share one look; the hooks run before each. Refuses: to be touched from other threads, post.c's mailbox apart.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
 
 #include "daemon/base/alloc.h"
 #include "dispatch/coro/poll.h"
 #include "dispatch/coro/runtime.h"
 
 enum {
-	/* Looking outside costs a system call: turns that run little share one, up to so many callbacks or co_poll_ticks_max. */
-	ITEMS_PER_POLL = 128,
-	/* Reading the tick counter costs as much as a switch: short callbacks share one reading. */
-	ITEMS_PER_TICKS = 8,
+	/* Looking outside costs system calls (the hooks' writes too): short turns share one, up to so many callbacks or so long. */
+	ITEMS_PER_LOOK = 128,
+	LOOK_US = 250,
+	/* Reading the clock costs as much as several switches: short callbacks share one reading. */
+	ITEMS_PER_READING = 8,
+	/* A callback that takes longer is worth reading the CPU clock, which is a system call. */
+	LONG_US = 1000,
 };
-
-/* About a millisecond at any clock from 1 to 4 GHz; only says when the real clock is worth a system call. */
-#define LONG_TICKS (UINT64_C(1) << 21)
 
 static _Thread_local struct co_loop *current_loop;
 
@@ -180,31 +177,22 @@ static void run_hooks(struct co_loop *loop)
 
 /* ---- figures ---- */
 
-static inline uint64_t ticks(void)
-{
-#if defined(__x86_64__)
-	return __rdtsc();
-#else
-	return (uint64_t)clock_mono_exact_us() * 1000;
-#endif
-}
-
 /* The thread's CPU time is read about once a millisecond, so that when a long callback ends, what was read last is not long before its
  * start. Where callbacks take their time, each is looked at by itself. */
 static void account(struct co_loop *loop)
 {
-	uint64_t now = ticks(), took = now - loop->last_ticks;
+	int64_t now_us = clock_mono_exact_us(), took_us = now_us - loop->read_us;
 
-	if (now - loop->cpu_mark_ticks > LONG_TICKS) {
+	if (now_us - loop->cpu_read_us > LONG_US) {
 		int64_t cpu_us = clock_thread_cpu_us();
 
-		if (took > LONG_TICKS && cpu_us - loop->cpu_mark_us > loop->longest_call_us)
-			loop->longest_call_us = cpu_us - loop->cpu_mark_us;
-		loop->cpu_mark_us = cpu_us;
-		loop->cpu_mark_ticks = now;
+		if (took_us > LONG_US && cpu_us - loop->cpu_us > loop->longest_call_us)
+			loop->longest_call_us = cpu_us - loop->cpu_us;
+		loop->cpu_us = cpu_us;
+		loop->cpu_read_us = now_us;
 	}
-	loop->last_ticks = now;
-	loop->ticks_item = loop->items_total + (took > LONG_TICKS / 8 ? 1 : ITEMS_PER_TICKS);
+	loop->read_us = now_us;
+	loop->next_reading = loop->items_total + (took_us > LONG_US / 8 ? 1 : ITEMS_PER_READING);
 }
 
 void co_loop_stats(struct co_loop *loop, struct co_loop_stats *ret_stats)
@@ -255,41 +243,42 @@ static void look_outside(struct co_loop *loop)
 {
 	int64_t deadline_us = 0;
 
-	if (!list_empty(&loop->ready) || loop->stopping) {
-		if (!loop->stopping && loop->items_total - loop->poll_item < ITEMS_PER_POLL &&
-		    loop->last_ticks - loop->poll_ticks < co_poll_ticks_max) {
-			co_mailbox_take(loop->mailbox, loop);
-			return;
-		}
-	} else if (co_mailbox_sleep(loop->mailbox)) {
+	if (list_empty(&loop->ready) && !loop->stopping && co_mailbox_sleep(loop->mailbox))
 		deadline_us = co_timers_next(&loop->timers);
-	}
-	loop->poll_item = loop->items_total;
 	co_poll_wait(loop->poll, deadline_us);
 	co_mailbox_awake(loop->mailbox);
 	clock_update();
-	co_mailbox_take(loop->mailbox, loop);
 	account(loop);
-	loop->poll_ticks = loop->last_ticks;
+	loop->look_item = loop->items_total;
+	loop->look_us = loop->read_us;
+}
+
+static bool must_look(const struct co_loop *loop)
+{
+	return list_empty(&loop->ready) || loop->stopping || loop->items_total - loop->look_item >= ITEMS_PER_LOOK ||
+	       loop->read_us - loop->look_us >= LOOK_US;
 }
 
 static void turn(struct co_loop *loop)
 {
 	struct list *node;
 
-	look_outside(loop);
+	if (loop->look)
+		look_outside(loop);
+	co_mailbox_take(loop->mailbox, loop);
 	co_timers_expire(loop, clock_mono_us());
 	list_splice(&loop->running, &loop->ready);
 	while ((node = list_pop(&loop->running)) != NULL) {
 		run_item(loop, list_entry(node, struct co_item, node));
-		if (++loop->items_total >= loop->ticks_item)
+		if (++loop->items_total >= loop->next_reading)
 			account(loop);
 	}
-	if (!list_empty(&loop->hooks)) {
+	loop->turns_total++;
+	loop->look = must_look(loop);
+	if (loop->look && !list_empty(&loop->hooks)) {
 		run_hooks(loop);
 		account(loop);
 	}
-	loop->turns_total++;
 }
 
 void co_loop_run(struct co_loop *loop)
@@ -297,9 +286,10 @@ void co_loop_run(struct co_loop *loop)
 	CHECK(loop == current_loop, "a loop is run by its own thread");
 	CHECK(!loop->in_turn, "the loop runs already");
 	loop->in_turn = true;
-	loop->cpu_mark_us = clock_thread_cpu_us();
-	loop->cpu_mark_ticks = loop->last_ticks = loop->poll_ticks = ticks();
-	loop->ticks_item = loop->items_total + 1;
+	loop->look = true;
+	loop->cpu_us = clock_thread_cpu_us();
+	loop->cpu_read_us = loop->read_us = clock_mono_exact_us();
+	loop->next_reading = loop->items_total + 1;
 	do
 		turn(loop);
 	while (!loop->stopping);

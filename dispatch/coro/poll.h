@@ -5,16 +5,13 @@
 #ifndef CORO_POLL_H
 #define CORO_POLL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/base/check.h"
 
 struct co_poll;
 struct event_base;
-
-/* After how many ticks of the CPU the loop looks outside though it has work: about 0.1 ms; in the simulation, which must not depend on
- * them, never. */
-extern const uint64_t co_poll_ticks_max;
 
 /* NULL: out of memory or descriptors. */
 struct co_poll *co_poll_new(void) MUST_CHECK;
@@ -23,6 +20,8 @@ struct event_base *co_poll_base(struct co_poll *p);     /* NULL in the simulatio
 /* Runs the callbacks of what is ready; where nothing is, waits for the deadline or co_poll_wake(). A deadline that is past (0) looks
  * and does not wait. Callbacks see a clock no older than the wait (clock_forget); the loop updates it afterwards. */
 void co_poll_wait(struct co_poll *p, int64_t deadline_us);
+/* Whether the loop should look outside though it has work, so many ticks of the CPU after it last did. */
+bool co_poll_is_due(const struct co_poll *p, uint64_t ticks);
 /* From any thread: ends the wait that is under way or the next one. */
 void co_poll_wake(struct co_poll *p);
 /* co_fd_wait(), on a task. */

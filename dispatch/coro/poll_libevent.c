@@ -14,7 +14,7 @@
 #include "daemon/base/alloc.h"
 #include "dispatch/coro/runtime.h"
 
-const uint64_t co_poll_ticks_max = 1 << 18;
+enum { TICKS_MAX = 1 << 18 };           /* about 0.1 ms */
 
 struct co_poll {
 	struct event_base *base;
@@ -124,6 +124,12 @@ void co_poll_wait(struct co_poll *p, int64_t deadline_us)
 		set_alarm(p, deadline_us);
 	clock_forget();
 	event_base_loop(p->base, flags);
+}
+
+bool co_poll_is_due(const struct co_poll *p, uint64_t ticks)
+{
+	(void)p;
+	return ticks >= TICKS_MAX;
 }
 
 void co_poll_wake(struct co_poll *p)

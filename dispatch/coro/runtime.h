@@ -81,12 +81,13 @@ struct co_loop {
 	bool stopping, in_turn;
 	uint64_t mark;
 	uint64_t turns_total, switches_total, items_total;
-	uint64_t poll_item;             /* items_total at the last poll */
-	uint64_t ticks_item;            /* at which the tick counter is to be read next */
-	uint64_t last_ticks;            /* when the last callback ended that was looked at */
-	uint64_t poll_ticks;            /* when the last poll ended */
-	uint64_t cpu_mark_ticks;        /* when cpu_mark_us was read */
-	int64_t cpu_mark_us, longest_call_us;
+	bool look;                      /* this turn begins with a look outside */
+	uint64_t look_item;             /* items_total at the last one */
+	int64_t look_us;
+	uint64_t next_reading;          /* items_total at which the clock is read next */
+	int64_t read_us;                /* when it was */
+	int64_t cpu_us, cpu_read_us;    /* the thread's CPU time, and when that was read */
+	int64_t longest_call_us;
 	co_unretrieved_fn *on_unretrieved;
 	void *on_unretrieved_arg;
 };

@@ -206,7 +206,7 @@ static void on_turn(void *arg)
 		co_turn_hook_remove(h->victim);
 }
 
-/* After the last ready task of the turn, in the order of adding; a hook may remove itself and others. */
+/* Before the loop sleeps, in the order of adding; a hook may remove itself and others. */
 TEST(test_coro_loop_hooks)
 {
 	struct hooked a = { .word = "a" }, b = { .word = "b" }, c = { .word = "c" };
@@ -215,18 +215,57 @@ TEST(test_coro_loop_hooks)
 	co_turn_hook_add(&b.hook, on_turn, &b);
 	co_turn_hook_add(&c.hook, on_turn, &c);
 	note("task");
-	yield_times(1);
+	co_sleep_ms(1);
 	EXPECT_TRACE("task a b c");
 	a.victim = &b.hook;
-	yield_times(1);
+	co_sleep_ms(1);
 	EXPECT_TRACE("a c");
 	a.victim = NULL;
 	c.victim = &c.hook;
-	yield_times(2);
+	co_sleep_ms(1);
+	co_sleep_ms(1);
 	EXPECT_TRACE("a c a");
 	co_turn_hook_remove(&a.hook);
-	yield_times(1);
+	co_sleep_ms(1);
 	EXPECT_TRACE("");
+	return 0;
+}
+
+static void count(void *arg)
+{
+	++*(int *)arg;
+}
+
+/* Tasks that are always ready don't starve what is outside, nor does each of their turns pay for it. */
+TEST(test_coro_loop_hooks_are_rationed)
+{
+	struct co_turn_hook hook;
+	int n = 0;
+
+	co_turn_hook_add(&hook, count, &n);
+	yield_times(10000);
+	EXPECT(n >= 10000 / 128);
+	co_turn_hook_remove(&hook);
+	return 0;
+}
+
+static void wake_it(void *arg)
+{
+	struct co_event *event = arg;
+
+	co_event_set(event);
+}
+
+/* What a hook makes ready keeps the loop from sleeping. */
+TEST(test_coro_loop_hook_makes_ready)
+{
+	struct co_turn_hook hook;
+	struct co_event event;
+
+	co_event_init(&event);
+	co_turn_hook_add(&hook, wake_it, &event);
+	EXPECT_INT(co_event_wait(&event, CLOCK_NEVER), 0);
+	co_turn_hook_remove(&hook);
 	return 0;
 }
 
@@ -519,6 +558,8 @@ int main(void)
 		cmocka_unit_test(test_coro_loop_timer_past),
 		cmocka_unit_test(test_coro_loop_timer_heap),
 		cmocka_unit_test(test_coro_loop_hooks),
+		cmocka_unit_test(test_coro_loop_hooks_are_rationed),
+		cmocka_unit_test(test_coro_loop_hook_makes_ready),
 		cmocka_unit_test(test_coro_loop_post_from_threads),
 		cmocka_unit_test(test_coro_loop_post_wakes),
 		cmocka_unit_test(test_coro_loop_post_to_itself),
