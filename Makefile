@@ -8,7 +8,6 @@ DESTDIR ?=
 CC ?= cc
 PYTHON ?= /usr/bin/python3
 comma := ,
-comma := ,
 B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),/debug)$(if $(UCONTEXT),/ucontext)
 
 # ---- dependencies, each with the Debian package that brings it ----
@@ -45,7 +44,7 @@ OPT := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protect
 LDHARD := -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 endif
 ifdef SAN
-SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -Wno-format-truncation
+SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 endif
 ifdef UCONTEXT
 # The assembler's file must know as well.
