@@ -146,6 +146,17 @@ static int wait_local(struct store *s, int64_t deadline_us)
 	return co_sleep_until(at_us);
 }
 
+/* [suspends] WAIT looks no further than its own connection's last write: where another's is meant, one of ours goes before it. */
+static int write_mark(struct store *s)
+{
+	struct question *q;
+	int rc = ask(s, false, 5, (const char *const[]){ "SET", store_probe_key, "1", "EX", "60" }, &q);
+
+	if (rc == 0)
+		question_free(q);
+	return rc;
+}
+
 /* [suspends] WAIT or WAITAOF on the connection that wrote; Redis answers at half the commands' deadline at the latest. */
 static int wait_remote(struct store *s)
 {
@@ -154,6 +165,8 @@ static int wait_remote(struct store *s)
 	int64_t want = s->o.durability == STORE_AOF ? 1 : s->o.replicas;
 	int rc;
 
+	if (s->found != s->found_durable && (rc = write_mark(s)) != 0)
+		return rc;
 	snprintf(replicas, sizeof replicas, "%u", s->o.replicas);
 	snprintf(timeout_ms, sizeof timeout_ms, "%u", s->o.command_timeout_ms / 2 + 1);
 	if (s->o.durability == STORE_AOF)
@@ -189,21 +202,22 @@ static void let_go(struct store *s, uint64_t ack)
 
 int store_barrier(struct store *s, int64_t deadline_us)
 {
-	uint64_t generation = s->generation, ack = s->acks;
+	uint64_t generation = s->generation, ack = s->acks, found = s->found;
 	int rc;
 
-	if (s->n_retained == 0)
+	if (s->n_retained == 0 && found == s->found_durable)
 		return 0;
 	if (!all_acknowledged(s))
 		return -EAGAIN;
-	rc = meta_is_there(s);
+	rc = s->o.durability == STORE_LOCAL ? wait_local(s, deadline_us) : wait_remote(s);
 	if (rc == 0)
-		rc = s->o.durability == STORE_LOCAL ? wait_local(s, deadline_us) : wait_remote(s);
+		rc = meta_is_there(s);  /* last: its answer says that the server has lived until then */
 	if (rc != 0)
 		return rc;
 	if (s->generation != generation || !all_acknowledged(s))
 		return -EAGAIN;
 	let_go(s, ack);
+	s->found_durable = found;
 	s->expect_existing = true;
 	store_look_ready(s);
 	return 0;

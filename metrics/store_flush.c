@@ -1,7 +1,7 @@
 /*
  * store_flush.c: sends the batches of a turn at its end and takes their answers apart. On the store's thread, on the loop's stack.
- * A full batch leaves at once; one that isn't waits while STORE_HOLD_CALLS of its kind are unanswered, so that under load calls
- * fill up by themselves and an idle store answers without delay.
+ * Only so many calls of a kind are under way; what comes meanwhile waits, so that under load calls fill up by themselves and an idle
+ * store answers without delay.
  */
 #include <errno.h>
 #include <string.h>
@@ -141,6 +141,8 @@ static void take_claim(struct store *s, struct batch *b, unsigned i, const struc
 		call->redelivery = integer(d, 3) != 0;
 		call->accepted_ms = integer(d, 4);
 		call->claimed_ms = integer(d, 5);
+		s->found++;
+		s->acked_us = clock_mono_us();
 		if (call->redelivery && call != &nobody)
 			map_again(s, b, i, call, d);
 		break;
@@ -297,16 +299,29 @@ void store_send_batch(struct store *s, struct batch *b)
 	give_up(s, b);
 }
 
+/* The next batch of a kind that has messages, taken out; NULL: none. */
+static struct batch *next_batch(struct store *s, unsigned kind)
+{
+	struct list *node = list_pop(&s->full[kind]);
+	struct batch *b = s->open[kind];
+
+	if (node != NULL)
+		return list_entry(node, struct batch, node);
+	if (b == NULL || b->n == 0)
+		return NULL;
+	s->open[kind] = NULL;
+	return b;
+}
+
 void store_fail_open(struct store *s)
 {
-	for (unsigned kind = BATCH_CLAIM; kind < BATCH_KINDS; kind++) {
-		struct batch *b = s->open[kind];
+	struct batch *b;
 
-		s->open[kind] = NULL;
-		if (b == NULL)
-			continue;
-		finish_entries(s, b, -EAGAIN);
-		store_recycle_batch(s, b);
+	for (unsigned kind = BATCH_CLAIM; kind < BATCH_KINDS; kind++) {
+		while ((b = next_batch(s, kind)) != NULL) {
+			finish_entries(s, b, -EAGAIN);
+			store_recycle_batch(s, b);
+		}
 	}
 }
 
@@ -321,6 +336,7 @@ static bool gathered(const struct store *s)
 void store_on_turn_end(void *arg)
 {
 	struct store *s = arg;
+	struct batch *b;
 
 	if (!list_empty(&s->rewriting))
 		store_pump_rewrites(s);
@@ -330,14 +346,10 @@ void store_on_turn_end(void *arg)
 		store_create_meta(s);
 		return;
 	}
-	for (unsigned kind = BATCH_CLAIM; kind < BATCH_KINDS; kind++) {
-		struct batch *b = s->open[kind];
-
-		if (b == NULL || b->n == 0 || (b->n < STORE_BATCH && s->under_way[kind] >= STORE_HOLD_CALLS))
-			continue;
-		s->open[kind] = NULL;
-		store_send_batch(s, b);
-	}
+	for (unsigned kind = BATCH_CLAIM; kind < BATCH_KINDS; kind++)
+		while (s->under_way[kind] < (kind == BATCH_CLAIM ? STORE_CLAIM_CALLS : STORE_OUTCOME_CALLS) &&
+		       (b = next_batch(s, kind)) != NULL)
+			store_send_batch(s, b);
 	counters_set(COUNTER_STORE_PENDING, (int64_t)s->counters.pending);
 	counters_set(COUNTER_STORE_RETAINED, (int64_t)s->n_retained);
 }

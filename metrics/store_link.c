@@ -13,7 +13,8 @@
 #include "metrics/scripts.h"
 #include "metrics/store_private.h"
 
-static const char meta_key[] = "sms:meta", probe_key[] = "sms:probe";
+static const char meta_key[] = "sms:meta";
+const char store_probe_key[] = "sms:probe";
 
 /* ---- what may be done ---- */
 
@@ -270,6 +271,8 @@ static void compare_server(struct store *s)
 			 LOG_BOOL("aof", server->aof), LOG_INT("fsync", server->fsync));
 	if (!known && s->o.durability == STORE_LOCAL && !server->aof)
 		log_warn("redis keeps no AOF: what it has acknowledged is lost when it dies");
+	if (!known && s->o.durability == STORE_LOCAL && server->aof && server->fsync == REDIS_FSYNC_NO)
+		log_warn("appendfsync is no: what redis has acknowledged is safe when the system says so, not after 2 s");
 	if (known && (strcmp(s->run_id, server->run_id) != 0 || strcmp(s->replication_id, server->replication_id) != 0))
 		store_rewrite_all(s);
 	memcpy(s->run_id, server->run_id, sizeof s->run_id);
@@ -316,7 +319,7 @@ static void on_state(bool up, void *arg)
 int store_link_start(struct store *s, char *err, size_t err_len)
 {
 	const struct redis_client_options o = {
-		.url = s->o.url, .user = s->o.user, .password = s->o.password, .probe_key = probe_key,
+		.url = s->o.url, .user = s->o.user, .password = s->o.password, .probe_key = store_probe_key,
 		.connect_timeout_ms = s->o.command_timeout_ms, .command_timeout_ms = s->o.command_timeout_ms,
 		.reconnect_ms_max = s->o.reconnect_ms_max, .pending_max = STORE_PENDING_MAX, .allow_eviction = s->o.allow_eviction,
 	};

@@ -11,7 +11,8 @@
 #include "metrics/store_batch.h"
 
 enum {
-	STORE_HOLD_CALLS = 2,           /* a batch that isn't full waits while so many calls of its kind are unanswered */
+	STORE_CLAIM_CALLS = 1,          /* calls of a kind without an answer; more messages wait and fill the next one. One of claims: */
+	STORE_OUTCOME_CALLS = 2,        /* what a crash leaves claimed and unwritten is a batch at most */
 	STORE_REWRITE_CALLS = 4,        /* rewritten batches under way at once */
 	STORE_RETAINED_MAX = 400000,    /* outcomes kept until the barrier; past that nothing is claimed */
 	STORE_SPARE_MAX = 64,           /* emptied batches kept for the next turns */
@@ -50,7 +51,8 @@ struct store {
 	uint64_t connections;
 	char run_id[44], replication_id[44];
 
-	struct batch *open[BATCH_KINDS];
+	struct batch *open[BATCH_KINDS];        /* being filled */
+	struct list full[BATCH_KINDS];          /* filled, to be sent in order when the calls under way allow */
 	unsigned under_way[BATCH_KINDS];
 	char sha[BATCH_KINDS][41];
 	struct buf args[BATCH_KINDS];   /* the constant arguments, as bulk strings */
@@ -63,6 +65,7 @@ struct store {
 	struct list rewriting;          /* those that it may have lost: to be sent again, in order */
 	unsigned rewriting_under_way;
 	uint64_t n_retained;            /* messages in both, and under way between them */
+	uint64_t found, found_durable;  /* settled records that claims have found: another's writes, which the barrier covers too */
 	uint64_t acks;
 	int64_t acked_us;
 
@@ -83,6 +86,7 @@ void store_fail_open(struct store *s);          /* what is gathered and not sent
 void store_recycle_batch(struct store *s, struct batch *b);
 
 /* store_link.c */
+extern const char store_probe_key[];            /* may be written at any time; nobody reads it */
 int store_link_start(struct store *s, char *err, size_t err_len) MUST_CHECK;
 bool store_is_writable(const struct store *s);
 bool store_is_claimable(const struct store *s, const char **ret_reason);

@@ -79,11 +79,96 @@ static void test_store_release_comes_behind_a_claim_that_was_held_back(void **st
 	run(release_held_claim_body);
 }
 
+/* What another process wrote just before it died is no safer than what we write. */
+static int found_body(void *arg)
+{
+	struct store_options o = options("a", 3);
+	struct store *s;
+	struct store_message m = message("d-1", 1), again = message("d-1", 1);
+	int64_t from_us;
+
+	(void)arg;
+	tell("CONFIG SET appendonly yes");
+	tell("CONFIG SET appendfsync everysec");
+	s = ready_store("a", 1);
+	assert_int_equal(claim(s, &m), STORE_GO);
+	settle(s, &m, STORE_REFUSED, NULL);
+	store_free(s);
+	s = ready_store("a", 2);
+	assert_int_equal(claim(s, &again), STORE_DUPLICATE);
+	assert_int_equal(store_barrier(s, clock_mono_us() + 100000), -EAGAIN);
+	from_us = clock_mono_us();
+	assert_int_equal(store_barrier(s, clock_mono_us() + 5000000), 0);
+	assert_in_range(clock_mono_us() - from_us, 1500000, 2500000);
+	assert_int_equal(store_barrier(s, clock_mono_us()), 0);
+	store_free(s);
+	tell("CONFIG SET appendonly no");
+	o.durability = STORE_REPLICAS;
+	o.replicas = 1;
+	o.command_timeout_ms = 300;
+	s = open_store(&o);
+	assert_int_equal(store_wait_ready(s, CLOCK_NEVER), 0);
+	again = message("d-1", 1);
+	assert_int_equal(claim(s, &again), STORE_DUPLICATE);
+	assert_int_equal(store_barrier(s, clock_mono_us() + 5000000), -EAGAIN);
+	s->o.replicas = 0;
+	assert_int_equal(store_barrier(s, clock_mono_us() + 5000000), 0);
+	store_free(s);
+	return 0;
+}
+
+static void test_store_barrier_covers_what_others_wrote(void **state)
+{
+	(void)state;
+	run(found_body);
+}
+
+static int stop_body(void *arg)
+{
+	(void)arg;
+	assert_int_equal(co_sleep_ms(300), 0);
+	kill(server.pid, SIGSTOP);
+	return 0;
+}
+
+/* A server that is gone without a word while its fsync is waited for: nothing is safe. */
+static int silent_death_body(void *arg)
+{
+	struct store *s;
+	struct store_message m = message("e-1", 1);
+	struct co_future *stop;
+	int rc;
+
+	(void)arg;
+	tell("CONFIG SET appendonly yes");
+	tell("CONFIG SET appendfsync everysec");
+	s = ready_store("a", 1);
+	assert_int_equal(claim(s, &m), STORE_GO);
+	settle(s, &m, STORE_SENT, "p");
+	stop = co_task_new_static(stop_body, NULL, "stop");
+	assert_non_null(stop);
+	rc = store_barrier(s, clock_mono_us() + 5000000);
+	kill(server.pid, SIGCONT);
+	assert_int_equal(rc, -EAGAIN);
+	co_unref(stop);
+	store_free(s);
+	tell("CONFIG SET appendonly no");
+	return 0;
+}
+
+static void test_store_barrier_fails_where_the_server_went_silent(void **state)
+{
+	(void)state;
+	run(silent_death_body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(test_store_wait_suspends_where_too_much_is_retained),
 		STORE_TEST(test_store_release_comes_behind_a_claim_that_was_held_back),
+		STORE_TEST(test_store_barrier_covers_what_others_wrote),
+		STORE_TEST(test_store_barrier_fails_where_the_server_went_silent),
 	};
 	int rc;
 
