@@ -29,6 +29,7 @@ def size(small, full):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "short: runs under sanitizers too")
     config.addinivalue_line("markers", "proof: runs only with SMSTRACK_PROOF=1")
 
 

@@ -1,6 +1,8 @@
 """Row 1: every job once, from Kafka to the provider to Redis to the committed offset, and every count agrees."""
 import collections
 
+import pytest
+
 from conftest import size
 from proc import until
 
@@ -43,6 +45,7 @@ def test_every_job_is_sent_once_and_counted_once(world):
     assert not world.kafka.ends(world.dead)[0]
 
 
+@pytest.mark.short
 def test_jobs_that_come_later_are_sent_too(world):
     """An idle consumer stays in its group and wakes up."""
     world.open(partitions=3)
@@ -55,6 +58,7 @@ def test_jobs_that_come_later_are_sent_too(world):
     assert d.drain() == 0
 
 
+@pytest.mark.short
 def test_the_same_id_twice_is_sent_once(world):
     world.open(partitions=2)
     world.produce(200)
@@ -67,6 +71,7 @@ def test_the_same_id_twice_is_sent_once(world):
     until(lambda: world.records.rate("duplicates") == 200, 10, "200 duplicates counted")
 
 
+@pytest.mark.short
 def test_long_texts_travel_in_parts(world):
     """GSM 03.38 in 153s, UCS-2 in 67s; each part asked for once, in Redis with its own id."""
     world.open(partitions=1)
@@ -85,6 +90,7 @@ def test_long_texts_travel_in_parts(world):
     assert len(set(records["gsm.0000000"].ids)) == 3
 
 
+@pytest.mark.short
 def test_a_failing_part_stops_the_unwritten_ones(world):
     """wait(FIRST_EXCEPTION): the message is refused at once; parts that were not written never are."""
     world.open(partitions=1, delay_ms=50)

@@ -2,6 +2,8 @@
 import signal
 import time
 
+import pytest
+
 from conftest import SLOW, size
 from proc import until
 from records import OPEN
@@ -78,6 +80,7 @@ def settle_count(read):
     return last[0]
 
 
+@pytest.mark.short
 def test_uncertain_jobs_follow_their_policy_after_a_crash(world):
     """What was on the wire at the kill: `hold` holds, `fail` fails, neither is sent again; `resend` is."""
     world.open(partitions=1)

@@ -36,6 +36,7 @@ def loop_was_free(d):
     assert not worst or max(worst) <= 0.05 * SLOW, f"a callback took {max(worst)} s of CPU"
 
 
+@pytest.mark.short
 def test_outcomes_that_cannot_be_known(world):
     """Uncertain, counted once each, then the policy of the job."""
     world.open(partitions=4)
@@ -62,6 +63,7 @@ def test_outcomes_that_cannot_be_known(world):
     assert d.drain() == 0
 
 
+@pytest.mark.short
 def test_outcomes_that_are_known(world):
     """Refused for good, throttled in all its forms, and replies that are unusual but right."""
     world.open(partitions=4)
@@ -102,6 +104,7 @@ def test_throttling_pauses_the_provider_not_one_message(world):
     assert d.drain() == 0
 
 
+@pytest.mark.short
 def test_no_connection_is_no_send(world):
     """A refused connect and a bad certificate are retried while the message lives, then given up; the other provider takes the rest."""
     world.open(partitions=2)

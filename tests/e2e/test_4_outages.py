@@ -32,6 +32,7 @@ def finish(world, d, resent_allowed=True):
     return repeated
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("how", ["kill", "pause"])
 def test_redis_goes_away_and_comes_back(world, how):
     world.open(partitions=8, delay_ms=20, jitter_ms=20, aof="everysec")

@@ -2,6 +2,8 @@
 import hashlib
 import json
 
+import pytest
+
 from conftest import SLOW
 from proc import until
 from smstrackd import job
@@ -38,6 +40,7 @@ def headers(m):
     return {k: v.decode("utf-8", "replace") for k, v in m.headers() or []}
 
 
+@pytest.mark.short
 def test_poison_goes_to_the_dead_letters_and_the_rest_is_sent(world):
     world.open(partitions=2)
     n = 0

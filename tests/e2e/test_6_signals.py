@@ -31,6 +31,7 @@ def send_each(d):
         assert d.get("/livez")[0] == 200, s
 
 
+@pytest.mark.short
 def test_running(world):
     world.open()
     d = world.daemon()
@@ -42,6 +43,7 @@ def test_running(world):
     assert d.proc.wait(30 * SLOW) == EXIT_OK
 
 
+@pytest.mark.short
 def test_starting(world):
     """Kafka is not there yet: it waits, says why, and minds its signals."""
     world.open()
@@ -94,6 +96,7 @@ def test_in_flight_work_goes_on_while_paused(world):
     assert d.drain() == EXIT_OK
 
 
+@pytest.mark.short
 def test_draining(world):
     """Every signal during a drain; it still ends well."""
     world.open(delay_ms=2500)
@@ -130,6 +133,7 @@ def test_term_with_2000_in_flight(world):
     assert d.drain() == EXIT_OK
 
 
+@pytest.mark.short
 def test_a_second_term_ends_it_at_once(world):
     world.open(delay_ms=8000)
     world.produce(100)
@@ -158,6 +162,7 @@ def test_a_drain_that_runs_out_of_time(world):
     assert d.proc.wait(10 * SLOW) == EXIT_TEMPFAIL
 
 
+@pytest.mark.short
 def test_a_storm_of_signals(world):
     """1,000 signals under load: coalesced, survived, and the work is done."""
     world.open(delay_ms=5, jitter_ms=10)
@@ -179,6 +184,7 @@ def test_a_storm_of_signals(world):
     assert d.drain() == EXIT_OK
 
 
+@pytest.mark.short
 def test_hup_takes_a_good_configuration_and_refuses_a_broken_one(world):
     world.open()
     d = world.daemon()

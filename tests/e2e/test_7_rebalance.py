@@ -1,4 +1,6 @@
 """Row 7: a second instance joins and leaves under load. Nothing lost, nothing sent twice, no outcome forgotten."""
+import pytest
+
 from conftest import SLOW, size
 from proc import until
 from records import OPEN
@@ -14,6 +16,7 @@ def holds(d):
     return d.state()["partitions"]
 
 
+@pytest.mark.short
 def test_an_instance_joins_and_leaves_under_load(world):
     world.open(partitions=8, delay_ms=30, jitter_ms=30)
     slow = {"provider sim": {"max_inflight": 60}, "daemon": {"inflight": 120, "workers": 2}}

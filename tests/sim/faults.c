@@ -3,11 +3,14 @@
 
 #include <stdlib.h>
 
+#include "dispatch/dispatch.h"
 #include "tests/sim/kafka_sim.h"
 #include "tests/sim/process.h"
 #include "tests/sim/redis_sim.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/smsc.h"
+
+enum { CANCEL_US_MAX = 100 };           /* some turns of the loop */
 
 /* ---- Redis ---- */
 
@@ -83,6 +86,29 @@ static void other_joins(void *arg)
 		return;
 	kafka_sim_phantom(sim.kafka, true);
 	sim_after(sim_between(1000, 12000000), other_leaves, NULL);
+}
+
+/* Cancels what is unwritten, as a drain's deadline does, and takes the partitions away, so that it is read again. */
+static void cancel_all(void *arg)
+{
+	struct dispatch *d;
+
+	(void)arg;
+	if (sim.healed || !sim.alive)
+		return;
+	sim_trace("cancels what is unwritten");
+	for (unsigned i = 0; i < PROCESS_WORKERS_MAX; i++)
+		if ((d = process_dispatch(i)) != NULL)
+			dispatch_cancel_unwritten(d, NULL);
+	kafka_sim_rebalance(sim.kafka, "because of the cancel");
+}
+
+void faults_on_reply(struct faults *f)
+{
+	if (f->cancels_left == 0 || !sim_chance(4))
+		return;
+	f->cancels_left--;
+	sim_after(sim_between(0, CANCEL_US_MAX), cancel_all, NULL);
 }
 
 /* ---- providers ---- */
@@ -208,7 +234,9 @@ struct faults *faults_new(int64_t heal_us)
 	f->heal_us = heal_us;
 	f->rate = (unsigned)sim_below(4);
 	f->crashes_left = f->rate > 0 ? (unsigned)sim_below(2 * f->rate + 1) : 0;
+	f->cancels_left = (unsigned)sim_below(3 * f->rate + 1);
 	everyday_moods(f->rate);
+	sim.grid_us = sim_chance(30) ? sim_between(2000, 50000) : 0;
 	sim.redis->break_permille = 4 * f->rate;
 	sim.kafka->lose_permille = 10 * f->rate;
 	plan(f, redis_lost, 2);

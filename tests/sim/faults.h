@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct faults {
-	unsigned crashes_left, stops_left;
+	unsigned crashes_left, cancels_left;
 	int64_t heal_us;
 	unsigned rate;                  /* how bad a world it is: 0 (nothing) .. 3 */
 };
@@ -17,6 +17,8 @@ struct faults {
 /* Schedules them within [now, heal_us). */
 struct faults *faults_new(int64_t heal_us);
 void faults_free(struct faults *f);
+/* A provider's answer reaches the process: where a cancel may follow within a turn or a few. */
+void faults_on_reply(struct faults *f);
 /* Before a new incarnation: when it will die, if it will. */
 void faults_arm(struct faults *f);
 /* How long until the next start. */

@@ -10,6 +10,7 @@
 #include "daemon/base/alloc.h"
 #include "dispatch/coro/coro.h"
 #include "dispatch/http_client.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/smsc.h"
 
@@ -87,6 +88,7 @@ static void give(struct exchange *x)
 
 		headers[reply.n_headers++] = (struct http_header){ "Retry-After", seconds, (size_t)n };
 	}
+	faults_on_reply(sim.faults);
 	x->on_reply(&reply, x->arg);
 	end(x, HTTP_OK);
 }
@@ -142,7 +144,7 @@ static void on_arrival(void *arg)
 		sim_after(sim_between(100, 5000), on_answer, x);
 		return;
 	}
-	sim_after(smsc_receive(sim.smsc, x->provider, x->body, x->len, &x->reply), on_answer, x);
+	sim_at(sim_on_grid(sim.now_us + smsc_receive(sim.smsc, x->provider, x->body, x->len, &x->reply)), on_answer, x);
 }
 
 /* [suspends] 0: connected. Mostly there is an idle connection. */

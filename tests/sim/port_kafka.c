@@ -310,7 +310,7 @@ static void tell(struct kafka_sim_member *m, enum kafka_rebalance_kind kind)
 	n = sim_alloc(sizeof *n);
 	*n = (struct notice){ m->incarnation, m->client, m->id, m->generation, kind, m->assigned };
 	m->client->told_us = (m->client->told_us > sim.now_us ? m->client->told_us : sim.now_us) + kafka_sim_latency_us();
-	sim_at(m->client->told_us, on_notice, n);
+	sim_at(sim_on_grid(m->client->told_us), on_notice, n);
 }
 
 void port_kafka_revoke(struct kafka_sim_member *m, bool lost)

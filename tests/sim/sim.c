@@ -113,6 +113,11 @@ void sim_after(int64_t delay_us, sim_fn *fn, void *arg)
 	sim_at(sim.now_us + delay_us, fn, arg);
 }
 
+int64_t sim_on_grid(int64_t at_us)
+{
+	return sim.grid_us > 0 ? (at_us + sim.grid_us - 1) / sim.grid_us * sim.grid_us : at_us;
+}
+
 static struct sim_event take_first(void)
 {
 	struct sim_event first = sim.heap[0], last = sim.heap[--sim.n_events];

@@ -44,6 +44,7 @@ struct sim {
 	struct sim_event *heap;
 	size_t n_events, cap_events;
 	uint64_t seq, steps, hash;
+	int64_t grid_us;                /* of sim_on_grid(); 0: none */
 	bool tracing;
 	bool healed;                    /* no fault any more from here on */
 
@@ -76,6 +77,8 @@ bool sim_chance(unsigned percent);
 /* ---- events ---- */
 void sim_at(int64_t at_us, sim_fn *fn, void *arg);
 void sim_after(int64_t delay_us, sim_fn *fn, void *arg);
+/* In some worlds much happens at the same moment: the next point of the grid, where there is one. */
+int64_t sim_on_grid(int64_t at_us);
 /* Moves time on to the next event or the deadline and runs what is due; sim_fail() where neither will ever come. */
 void sim_advance(int64_t deadline_us);
 
