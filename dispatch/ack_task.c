@@ -31,32 +31,29 @@ static enum store_answer write_until_done(struct send *s, const struct store_out
 	return answer;
 }
 
-static void count_settled(const struct send *s)
+/* `state` 0: it was counted when it ended. */
+static void count_settled(enum store_state state)
 {
-	switch (s->outcome.state) {
-	case STORE_SENT:
-		counters_add(COUNTER_SENT, 1);
-		break;
-	case STORE_REFUSED:
-		counters_add(COUNTER_REFUSED, 1);
-		break;
-	case STORE_FAILED:
-		counters_add(COUNTER_FAILED, 1);
-		break;
-	case STORE_LAPSED:
-		counters_add(COUNTER_LAPSED, 1);
-		break;
-	case STORE_QUEUED:
-	case STORE_SENDING:
-	case STORE_DELIVERED:
-	case STORE_UNDELIVERED:
-	case STORE_EXPIRED:
-	case STORE_REJECTED:
-	case STORE_UNKNOWN:
-	case STORE_CANCELLED:
-	case STORE_HELD:
-		break;
-	}
+	static const enum counter counters[] = {
+		[STORE_SENT] = COUNTER_SENT, [STORE_REFUSED] = COUNTER_REFUSED, [STORE_FAILED] = COUNTER_FAILED,
+		[STORE_LAPSED] = COUNTER_LAPSED, [STORE_CANCELLED] = COUNTER_CANCELLED, [STORE_HELD] = COUNTER_HELD,
+	};
+
+	if (state != 0)
+		counters_add(counters[state], 1);
+}
+
+/* Cancelled while nobody knew: now the policy has its say. */
+static enum dispatch_end settle_uncertain(struct send *s)
+{
+	enum store_answer answer;
+
+	s->outcome.step = STORE_UNCERTAIN;
+	answer = write_until_done(s, &s->outcome);
+	if (answer == STORE_GO)
+		return DISPATCH_ABANDONED;
+	count_settled(answer == STORE_IS_HELD ? STORE_HELD : STORE_FAILED);
+	return DISPATCH_SETTLED;
 }
 
 static enum dispatch_end finish(struct send *s)
@@ -67,18 +64,18 @@ static enum dispatch_end finish(struct send *s)
 	case SEND_NOTHING:
 		return DISPATCH_ABANDONED;
 	case SEND_SETTLED:
+		count_settled(s->outcome.state);
 		return DISPATCH_SETTLED;
 	case SEND_SETTLE:
 		write_until_done(s, &s->outcome);
-		count_settled(s);
+		count_settled(s->outcome.state);
 		return DISPATCH_SETTLED;
 	case SEND_RELEASE:
 		s->outcome.step = STORE_RELEASE;
 		write_until_done(s, &s->outcome);
 		return DISPATCH_ABANDONED;
 	case SEND_UNCERTAIN:
-		s->outcome.step = STORE_UNCERTAIN;
-		return write_until_done(s, &s->outcome) == STORE_GO ? DISPATCH_ABANDONED : DISPATCH_SETTLED;
+		return settle_uncertain(s);
 	}
 	return DISPATCH_ABANDONED;
 }

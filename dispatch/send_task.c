@@ -122,9 +122,11 @@ static int wait_redis(struct send *s)
 	return end(s, s->job->msg.last.unconfirmed ? SEND_RELEASE : SEND_NOTHING);
 }
 
-static int settled_by_claim(struct send *s)
+/* The store has ended it, in `state`; 0: it had ended before, or its record can't be read. */
+static int settled(struct send *s, enum store_state state)
 {
 	leave_unsent(s);
+	s->outcome.state = state;
 	return end(s, SEND_SETTLED);
 }
 
@@ -164,13 +166,17 @@ static int claim(struct send *s)
 		log_error("delivery record can't be read, message not sent", LOG_STR("topic", s->job->msg.topic),
 			  LOG_INT("partition", s->job->msg.partition), LOG_INT("offset", s->job->msg.offset),
 			  LOG_STR("id", s->job->msg.id));
-		return settled_by_claim(s);
+		return settled(s, 0);
 	case STORE_DUPLICATE:
+		return settled(s, 0);
 	case STORE_IS_CANCELLED:
+		return settled(s, STORE_CANCELLED);
 	case STORE_IS_LAPSED:
+		return settled(s, STORE_LAPSED);
 	case STORE_IS_HELD:
+		return settled(s, STORE_HELD);
 	case STORE_IS_FAILED:
-		return settled_by_claim(s);
+		return settled(s, STORE_FAILED);
 	}
 	CHECK(false, "claim answered %d", (int)answer.answer);
 	return END;
@@ -264,7 +270,7 @@ static int ask_policy(struct send *s)
 	if (rc == -ECANCELED)
 		return end(s, SEND_UNCERTAIN);
 	if (answer != STORE_GO)
-		return end(s, SEND_SETTLED);
+		return settled(s, answer == STORE_IS_HELD ? STORE_HELD : STORE_FAILED);
 	return co_sleep_until(clock_mono_us() + retry_backoff_us(&s->dispatch->retry, s->attempts)) == 0 ? AGAIN : end(s, SEND_NOTHING);
 }
 

@@ -43,3 +43,5 @@ X(COUNTER_PARTITIONS_LOST, "smstrack_partitions_lost_total", TOTAL, "Partitions 
 X(COUNTER_PARTITIONS, "smstrack_partitions", GAUGE, "Partitions assigned to this process.")
 X(COUNTER_LOGS_WENT_BACK, "smstrack_logs_went_back_total", TOTAL, "Partitions whose log was found cut or made anew.")
 X(COUNTER_REPLIES_WITHOUT_ID, "smstrack_replies_without_id_total", TOTAL, "Accepting replies of providers in which no message id was found.")
+X(COUNTER_CANCELLED, "smstrack_cancelled_total", TOTAL, "Messages that were called back before they were written.")
+X(COUNTER_HELD, "smstrack_held_total", TOTAL, "Messages held: nobody knows whether they were sent, and their policy says hold.")
