@@ -52,14 +52,14 @@ struct redis_client {
 	enum client_state state;
 	const char *reason;                     /* why not CLIENT_UP; a literal */
 	bool refused, unfit;                    /* unfit: what `refused` becomes when the connection goes down */
-	unsigned failures;                      /* connections since one was usable */
+	unsigned failures;                      /* attempts since a connection held */
 	struct redis_resolve *resolve;
 	redisAsyncContext *ac;
 	struct event read_event, write_event;
 	bool connected, write_wanted, freeing;
 	struct co_turn_hook turn_hook;
 	struct co_timer retry_timer, deadline_timer;
-	int64_t connect_deadline_us;
+	int64_t connect_deadline_us, up_us;
 
 	struct list pending, unused;            /* struct pending: in the order of commands; recycled ones */
 	size_t n_pending;
@@ -100,6 +100,9 @@ static void on_down(struct redis_client *c, const char *reason)
 		return;
 	c->refused = c->unfit;
 	c->unfit = false;
+	/* A connection that is refused again and again as soon as it is up doesn't count as a success. */
+	if (was == CLIENT_UP && clock_mono_us() - c->up_us > (int64_t)c->reconnect_ms_max * 1000)
+		c->failures = 0;
 	if (was == CLIENT_UP || reason != c->reason)
 		log_warn("redis is away", LOG_STR("reason", reason), LOG_UINT("failures", c->failures));
 	c->reason = reason;
@@ -363,7 +366,7 @@ static void on_probe(const struct redis_value *v, void *arg)
 	}
 	c->server = c->info.server;
 	c->state = CLIENT_UP;
-	c->failures = 0;
+	c->up_us = clock_mono_us();
 	c->unfit = false;
 	c->reason = "redis: ready";
 	c->refused = false;

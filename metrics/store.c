@@ -136,7 +136,7 @@ static int add_claim(struct store *s, struct store_call *call, struct store_mess
 /* What the record has become, for the token and the stamps of what follows. */
 static void learn(struct store *s, struct store_message *m, const struct store_call *call)
 {
-	char record[1024];
+	char *record;
 
 	m->last.unconfirmed = false;
 	if (!call->facts) {
@@ -149,7 +149,9 @@ static void learn(struct store *s, struct store_message *m, const struct store_c
 	m->last.accepted_ms = call->accepted_ms;
 	m->last.claimed_ms = call->claimed_ms;
 	m->last.sending_len = 0;
-	if (store_record_max(&s->o, m, NULL) <= sizeof record)
+	buf_reset(&s->out);
+	record = buf_room(&s->out, store_record_max(&s->o, m, NULL));
+	if (record != NULL)
 		m->last.sending_len = (uint16_t)(store_record_put_claim(record, &s->o, m, call->claims, call->attempts,
 									call->uncertain) - record + STORE_LEASE_BYTES);
 }
@@ -487,6 +489,8 @@ struct store *store_new(const struct store_options *options, char *err, size_t e
 		snprintf(err, err_len, "out of memory");
 		return NULL;
 	}
+	for (unsigned kind = 0; kind < BATCH_KINDS; kind++)
+		list_init(&s->full[kind]);
 	list_init(&s->spare);
 	list_init(&s->retained);
 	list_init(&s->rewriting);
@@ -542,6 +546,7 @@ void store_free(struct store *s)
 	free_batches(&s->rewriting);
 	for (unsigned kind = BATCH_CLAIM; kind < BATCH_KINDS; kind++) {
 		batch_free(s->open[kind]);
+		free_batches(&s->full[kind]);
 		buf_fini(&s->args[kind]);
 	}
 	free_calls(&s->calls);

@@ -11,14 +11,26 @@
 #include "metrics/counters.h"
 #include "metrics/store_private.h"
 
-void store_send_open(struct store *s, enum batch_kind kind)
+/* The next batch of a kind that has messages, taken out; NULL: none. */
+static struct batch *next_batch(struct store *s, unsigned kind)
 {
+	struct list *node = list_pop(&s->full[kind]);
 	struct batch *b = s->open[kind];
 
+	if (node != NULL)
+		return list_entry(node, struct batch, node);
 	if (b == NULL || b->n == 0)
-		return;
+		return NULL;
 	s->open[kind] = NULL;
-	store_send_batch(s, b);
+	return b;
+}
+
+void store_send_open(struct store *s, enum batch_kind kind)
+{
+	struct batch *b;
+
+	while ((b = next_batch(s, kind)) != NULL)
+		store_send_batch(s, b);
 }
 
 struct batch *store_open_batch(struct store *s, enum batch_kind kind)
@@ -28,7 +40,8 @@ struct batch *store_open_batch(struct store *s, enum batch_kind kind)
 
 	if (b != NULL && b->n < STORE_BATCH)
 		return b;
-	store_send_open(s, kind);
+	if (b != NULL)
+		list_append(&s->full[kind], &b->node);
 	node = list_pop(&s->spare);
 	if (node != NULL) {
 		s->n_spare--;
@@ -299,20 +312,6 @@ void store_send_batch(struct store *s, struct batch *b)
 	give_up(s, b);
 }
 
-/* The next batch of a kind that has messages, taken out; NULL: none. */
-static struct batch *next_batch(struct store *s, unsigned kind)
-{
-	struct list *node = list_pop(&s->full[kind]);
-	struct batch *b = s->open[kind];
-
-	if (node != NULL)
-		return list_entry(node, struct batch, node);
-	if (b == NULL || b->n == 0)
-		return NULL;
-	s->open[kind] = NULL;
-	return b;
-}
-
 void store_fail_open(struct store *s)
 {
 	struct batch *b;
@@ -328,7 +327,7 @@ void store_fail_open(struct store *s)
 static bool gathered(const struct store *s)
 {
 	for (unsigned kind = BATCH_CLAIM; kind < BATCH_KINDS; kind++)
-		if (s->open[kind] != NULL && s->open[kind]->n > 0)
+		if ((s->open[kind] != NULL && s->open[kind]->n > 0) || !list_empty(&s->full[kind]))
 			return true;
 	return false;
 }

@@ -79,7 +79,7 @@ void store_call_answered(struct store *s, struct store_call *call);
 
 /* store_flush.c */
 struct batch *store_open_batch(struct store *s, enum batch_kind kind);  /* one with room; NULL: out of memory */
-void store_send_open(struct store *s, enum batch_kind kind);            /* at once, where one is gathered */
+void store_send_open(struct store *s, enum batch_kind kind);            /* all that is gathered, at once */
 void store_on_turn_end(void *store);
 void store_send_batch(struct store *s, struct batch *b);
 void store_fail_open(struct store *s);          /* what is gathered and not sent: -EAGAIN */
