@@ -43,6 +43,9 @@ else
 OPT := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 LDHARD := -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 endif
+ifneq ($(findstring thread,$(SAN)),)
+SAN_OBJ := $(B)/tests/tools/c11_threads.o
+endif
 ifdef SAN
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 endif
@@ -55,6 +58,7 @@ CFLAGS_ALL := -std=gnu11 $(OPT) $(WARN) -fno-omit-frame-pointer -fno-strict-alia
 LDFLAGS_ALL := -pie $(LDHARD) $(SANFLAGS) $(LDFLAGS)
 LDLIBS_ALL := $(PKG_LIBS) -pthread -lm
 
+UNDER := $(if $(VALGRIND),valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite)
 # V=1 shows the commands
 run = $(if $(V),,@printf '  %-3s %s\n' $(1) $(2); )
 
@@ -80,9 +84,9 @@ $(B)/metrics/scripts_embed.o: $(wildcard metrics/scripts/*.lua)
 $(LIB): $(call obj,$(LIB_SRC))
 	@rm -f $@
 	$(call run,AR,$@)ar rcs $@ $^
-$(B)/smstrackd: $(call obj,daemon/main.c $(DAEMON_SRC)) $(LIB)
+$(B)/smstrackd: $(call obj,daemon/main.c $(DAEMON_SRC)) $(SAN_OBJ) $(LIB)
 	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
-$(B)/smstrack: $(call obj,$(CTL_SRC) $(wildcard daemon/config*.c daemon/ini*.c daemon/options*.c)) $(LIB)
+$(B)/smstrack: $(SAN_OBJ) $(call obj,$(CTL_SRC) $(wildcard daemon/config*.c daemon/ini*.c daemon/options*.c)) $(LIB)
 	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 # ---- tests: each tests/unit/test_X.c is a program of its own ----
@@ -91,7 +95,7 @@ TEST_LIB_OBJ := $(call obj,$(DAEMON_SRC) $(filter-out daemon/ctl/main.c,$(CTL_SR
 $(B)/libtest.a: $(TEST_LIB_OBJ)
 	@rm -f $@
 	$(call run,AR,$@)ar rcs $@ $^
-$(B)/tests/%: $(B)/tests/%.o $(B)/libtest.a $(LIB)
+$(B)/tests/%: $(B)/tests/%.o $(B)/libtest.a $(SAN_OBJ) $(LIB)
 	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
 $(B)/tests/tools/provider_sim: $(call obj,$(wildcard tests/tools/provider_*.c)) $(LIB)
 	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
@@ -108,8 +112,10 @@ help: ## this list
 deps: ## install what building and testing needs (Debian 12, 13)
 	etc/deps.sh build
 	etc/deps.sh test
-unit: tests ## build and run the unit tests
-	@for t in $(TEST_BINS); do timeout 120 $$t >$$t.log 2>&1 && echo "ok   $$t" || { echo "FAIL $$t"; tail -20 $$t.log; }; done
+unit: tests ## build and run the unit tests alone; with SAN= under a sanitizer, with VALGRIND=1 under valgrind
+	@bad=0; for t in $(TEST_BINS); do \
+		TSAN_OPTIONS="suppressions=tests/tools/tsan.supp halt_on_error=1" timeout 300 $(UNDER) $$t >$$t.log 2>&1 \
+			&& echo "ok   $$t" || { echo "FAIL $$t"; tail -20 $$t.log; bad=1; }; done; exit $$bad
 clean: ## remove build/
 	rm -rf build
 format: ## clang-format over the C sources
