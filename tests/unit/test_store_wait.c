@@ -38,7 +38,7 @@ static int claimer_body(void *arg)
 	return store_claim(c->s, &c->m, clock_mono_us() + 1000000, &answer);
 }
 
-/* Three turns, a claim each: two calls are under way, so the third is held back; there it is cancelled, and released. */
+/* Three turns, a claim each: one call is under way, so the others are held back; there the third is cancelled, and released. */
 static int release_held_claim_body(void *arg)
 {
 	static const char *const ids[] = { "h-1", "h-2", "h-3" };
@@ -58,7 +58,7 @@ static int release_held_claim_body(void *arg)
 		assert_int_equal(co_sleep_ms(2), 0);
 	}
 	assert_non_null(s->open[BATCH_CLAIM]);
-	assert_int_equal(s->under_way[BATCH_CLAIM], STORE_HOLD_CALLS);
+	assert_int_equal(s->under_way[BATCH_CLAIM], STORE_CLAIM_CALLS);
 	co_cancel(c[2].task);
 	assert_int_equal(co_await(c[2].task), -ECANCELED);
 	kill(server.pid, SIGCONT);
