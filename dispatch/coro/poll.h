@@ -5,7 +5,6 @@
 #ifndef CORO_POLL_H
 #define CORO_POLL_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/base/check.h"
@@ -20,8 +19,6 @@ struct event_base *co_poll_base(struct co_poll *p);     /* NULL in the simulatio
 /* Runs the callbacks of what is ready; where nothing is, waits for the deadline or co_poll_wake(). A deadline that is past (0) looks
  * and does not wait. Callbacks see a clock no older than the wait (clock_forget); the loop updates it afterwards. */
 void co_poll_wait(struct co_poll *p, int64_t deadline_us);
-/* Whether the loop should look outside though it has work, so many ticks of the CPU after it last did. */
-bool co_poll_is_due(const struct co_poll *p, uint64_t ticks);
 /* From any thread: ends the wait that is under way or the next one. */
 void co_poll_wake(struct co_poll *p);
 /* co_fd_wait(), on a task. */

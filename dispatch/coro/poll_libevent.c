@@ -14,8 +14,6 @@
 #include "daemon/base/alloc.h"
 #include "dispatch/coro/runtime.h"
 
-enum { TICKS_MAX = 1 << 18 };           /* about 0.1 ms */
-
 struct co_poll {
 	struct event_base *base;
 	struct event *alarm_event, *wake_event;
@@ -124,12 +122,6 @@ void co_poll_wait(struct co_poll *p, int64_t deadline_us)
 		set_alarm(p, deadline_us);
 	clock_forget();
 	event_base_loop(p->base, flags);
-}
-
-bool co_poll_is_due(const struct co_poll *p, uint64_t ticks)
-{
-	(void)p;
-	return ticks >= TICKS_MAX;
 }
 
 void co_poll_wake(struct co_poll *p)
