@@ -342,12 +342,16 @@ void route_done(struct route *r, struct route_provider *p, const struct gateway_
 	case GATEWAY_THROTTLED:
 		hold(p, outcome->retry_after_ms, now_us);
 		breaker_success(&p->breaker);
+		throttle_day_return(&p->throttle, parts, clock_wall_ms());
 		break;
 	case GATEWAY_ACCEPTED:
 	case GATEWAY_REFUSED:
 		breaker_success(&p->breaker);
 		break;
 	case GATEWAY_TRANSIENT:
+		throttle_day_return(&p->throttle, parts, clock_wall_ms());
+		breaker_failure(&p->breaker, now_us);
+		break;
 	case GATEWAY_UNCERTAIN:
 		breaker_failure(&p->breaker, now_us);
 		break;

@@ -36,7 +36,8 @@ struct route_request {
  * ever take it (*ret_why says why, a literal); -ETIMEDOUT; -ECANCELED; -ENOMEM. */
 int route_admit(struct route *r, const struct route_request *req, int64_t deadline_us, struct route_provider **ret_provider, const char **ret_why);
 
-/* Gives the place back and tells how it went: limits, pause and breaker follow from the outcome; `parts` as admitted. */
+/* Gives the place back and tells how it went: limits, pause and breaker follow from the outcome. `parts`: the admitted ones without
+ * those that were accepted; they don't count against the day where the outcome says that nothing else was taken. */
 void route_done(struct route *r, struct route_provider *p, const struct gateway_outcome *outcome, unsigned parts);
 
 struct gateway *route_gateway(const struct route_provider *p);

@@ -46,6 +46,7 @@ struct send {
 	unsigned failures;
 	uint16_t accepted_parts;                /* bit n: part n + 1 */
 	uint8_t cut_parts;                      /* what the text has where we split it; a provider that splits makes msg.parts 1 */
+	uint8_t admitted_parts, taken_parts;    /* of this attempt: what the provider's limits were asked for; accepted of several */
 	int64_t lease_boot_ms, deadline_us;     /* of the attempt */
 	int64_t at_ms;                          /* when the outcome was seen (tracker; first failing part) */
 	struct route_provider *provider;        /* of the attempt under way, its place held; NULL between attempts */

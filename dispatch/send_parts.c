@@ -22,6 +22,7 @@ static int part_task(void *arg)
 	if (p->result.verdict != GATEWAY_ACCEPTED)
 		return -EIO;
 	s->accepted_parts |= (uint16_t)(1u << (p->part.part - 1));
+	s->taken_parts++;
 	return ack_part(s, p);          /* through any cancel: what was accepted is written */
 }
 

@@ -44,7 +44,7 @@ static void leave_provider(struct send *s, const struct gateway_outcome *result)
 
 	s->provider = NULL;
 	if (p != NULL)
-		route_done(s->dispatch->route, p, result, s->cut_parts);
+		route_done(s->dispatch->route, p, result, s->admitted_parts - s->taken_parts);
 }
 
 static void leave_unsent(struct send *s)
@@ -68,9 +68,13 @@ static int64_t expiry_us(const struct job *job)
 static int admit(struct send *s)
 {
 	struct job *job = s->job;
-	struct route_request req = { .to = job->to, .pinned = job->provider, .pinned_len = job->provider_len, .parts = s->cut_parts,
+	struct route_request req = { .to = job->to, .pinned = job->provider, .pinned_len = job->provider_len,
+				     .parts = s->cut_parts - (unsigned)__builtin_popcount(s->accepted_parts),
 				     .avoid = s->failures > 0 ? s->last_provider : NULL };
 	int rc;
+
+	s->admitted_parts = (uint8_t)req.parts;
+	s->taken_parts = 0;
 
 	s->why = NULL;
 	if (!route_prefix_allows(s->dispatch->options.allow_to, job->to)) {

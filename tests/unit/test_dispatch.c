@@ -180,6 +180,71 @@ static void test_dispatch_returns_the_share_of_the_day(void **state)
 	run_with_provider(day_body);
 }
 
+/* Nor does what could not even be connected, however often it was tried. */
+static int day_down_body(void *arg)
+{
+	struct provider_options o = provider("down");
+	uint64_t used = 99;
+
+	(void)arg;
+	o.url = "http://127.0.0.1:1/send";
+	o.daily_cap = 4;
+	open_all(&o, 1);
+	submit("n-1", 1, "hi", 1, clock_wall_ms() + 60000);
+	submit("n-2", 2, LONG_TEXT, 3, clock_wall_ms() + 60000);
+	wait_idle();
+	assert_string_equal(state_of(store, "n-1"), "failed");
+	assert_string_equal(state_of(store, "n-2"), "failed");
+	route_status(route, take_day, &used);
+	assert_int_equal(used, 0);
+	close_all();
+	return 0;
+}
+
+static void test_dispatch_counts_no_failed_connect_against_the_day(void **state)
+{
+	(void)state;
+	run_with_provider(day_down_body);
+}
+
+/* The first part is taken, the second throttled, the third not written: one counts, and in the end three do. */
+static void script_throttles_second(struct server_conn *c)
+{
+	while (server_request(c)) {
+		if (atomic_load(&http.requests) == 2)
+			server_puts(c, "HTTP/1.1 429 Slow\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
+		else
+			server_puts(c, "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"id\":\"p-1\"}");
+	}
+}
+
+static int day_parts_body(void *arg)
+{
+	struct provider_options o = provider("acme");
+	uint64_t used = 99;
+
+	(void)arg;
+	o.daily_cap = 3;
+	open_all(&o, 1);
+	submit("p-1", 1, LONG_TEXT, 3, clock_wall_ms() + 60000);
+	wait_idle();
+	assert_string_equal(state_of(store, "p-1"), "sent");
+	route_status(route, take_day, &used);
+	assert_int_equal(used, 3);
+	assert_int_equal(atomic_load(&http.requests), 4);
+	close_all();
+	return 0;
+}
+
+static void test_dispatch_counts_each_part_once_against_the_day(void **state)
+{
+	(void)state;
+	server_start(&http, script_throttles_second, loop, NULL);
+	snprintf(url, sizeof url, "http://127.0.0.1:%u/send", http.port);
+	run(day_parts_body);
+	server_stop(&http);
+}
+
 /* A revoke under load: whatever each of them was just doing, what wasn't written leaves no claim behind and no place taken. */
 static int cancelled_body(void *arg)
 {
@@ -219,6 +284,8 @@ int main(void)
 		STORE_TEST(test_dispatch_sends_what_never_expires),
 		STORE_TEST(test_dispatch_splits_anew_for_another_provider),
 		STORE_TEST(test_dispatch_returns_the_share_of_the_day),
+		STORE_TEST(test_dispatch_counts_no_failed_connect_against_the_day),
+		STORE_TEST(test_dispatch_counts_each_part_once_against_the_day),
 		STORE_TEST(test_dispatch_leaves_nothing_when_cancelled),
 	};
 	int failed;
