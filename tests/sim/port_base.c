@@ -3,27 +3,40 @@
 #include "daemon/base/random.h"
 #include "tests/sim/sim.h"
 
+/* As the real one: a turn sees the time that its loop read. 0: not read. */
+static int64_t turn_mono_us, turn_wall_ms;
+
 void clock_update(void)
 {
+	turn_mono_us = sim.now_us;
+	turn_wall_ms = sim_wall_us() / 1000;
 }
 
 void clock_forget(void)
 {
+	turn_mono_us = 0;
 }
 
 int64_t clock_mono_us(void)
 {
-	return sim.now_us;
-}
-
-int64_t clock_mono_exact_us(void)
-{
-	return sim.now_us;
+	if (turn_mono_us == 0)
+		clock_update();
+	return turn_mono_us;
 }
 
 int64_t clock_wall_ms(void)
 {
-	return sim_wall_us() / 1000;
+	if (turn_mono_us == 0)
+		clock_update();
+	return turn_wall_ms;
+}
+
+/* Who measures finds that what it did took time: often so much that the loop looks outside before its next turn, and what comes from
+ * there falls between any two of them. */
+int64_t clock_mono_exact_us(void)
+{
+	sim.now_us += (int64_t)(sim_chance(50) ? sim_below(20) : sim_below(400));
+	return sim.now_us;
 }
 
 int64_t clock_wall_exact_ms(void)

@@ -58,7 +58,7 @@ static unsigned partition_of(const char *topic, int32_t partition)
 struct request {
 	unsigned incarnation;
 	struct co_future *future;               /* the process'; touched only while that lives and waits */
-	bool waited_for;
+	bool waiting, on_way, answered;         /* freed when neither of the first two is so; a process that died waits no more */
 	int rc;
 	void (*at_broker)(struct request *r);
 	struct kafka_client *client;            /* for at_broker(): who asks, as it was when it asked */
@@ -72,12 +72,13 @@ static void on_answer(void *arg)
 {
 	struct request *r = arg;
 
-	if (sim_same(r->incarnation) && r->waited_for && !co_done(r->future) && sim_effect("kafka answer")) {
-		r->waited_for = false;
-		co_set_result(r->future, -r->rc);
-		return;                         /* ask() frees it */
+	r->on_way = false;
+	if (!sim_same(r->incarnation) || !r->waiting) {
+		free(r);
+	} else if (!co_done(r->future) && sim_effect("kafka answer")) {
+		r->answered = true;
+		co_set_result(r->future, 0);
 	}
-	free(r);
 }
 
 static void on_request(void *arg)
@@ -106,24 +107,23 @@ static int ask(struct request *r, int64_t deadline_us, struct kafka_part *ret_pa
 	r->member_id = c->member_id;
 	r->generation = c->generation;
 	r->future = co_future_new();
-	r->waited_for = true;
+	r->waiting = true;
 	CHECK(r->future != NULL);
-	if (sim_effect("kafka request"))
+	r->on_way = sim_effect("kafka request");
+	if (r->on_way)
 		sim_after(kafka_sim_latency_us(), on_request, r);
 	c->users++;
 	rc = co_wait_for(r->future, deadline_us);
 	c->users--;
 	co_unref(r->future);
-	if (r->waited_for) {                    /* gone before the answer came, which frees the request */
-		r->waited_for = false;
-		return rc == -ETIMEDOUT ? -EAGAIN : rc;
-	}
-	if (rc != -ECANCELED)
+	r->waiting = false;
+	if (r->answered && rc != -ECANCELED)
 		rc = r->rc;
 	if (rc == 0 && ret_parts != NULL)
 		memcpy(ret_parts, r->parts, r->n * sizeof *ret_parts);
-	free(r);
-	return rc;
+	if (!r->on_way)
+		free(r);
+	return rc == -ETIMEDOUT ? -EAGAIN : rc;
 }
 
 /* ---- a client's life ---- */
