@@ -1,5 +1,6 @@
 /*
- * coro.h: asyncio's tasks and futures in C. Who knows asyncio needs no manual, who knows only C needs only this header.
+ * coro.h: asyncio's tasks and futures in C. Who knows asyncio needs no manual, who knows only C needs only this header: it brings the
+ * others with it (coro_wait.h: wait, gather, shield, timeout; coro_group.h: task group, waitset; coro_sync.h: lock to queue).
  *
  * A loop belongs to one thread; everything below is called on that thread, co_post() and co_offload()'s bodies apart. A task is a
  * future that a body of its own completes; a body is plain C that runs on a stack of its own and suspends in the calls marked
@@ -25,6 +26,7 @@
 struct event_base;
 struct co_loop;
 struct co_future;               /* asyncio.Future; a task is one too (asyncio.Task) */
+struct co_waiter;
 
 typedef int(co_body_fn)(void *arg);
 typedef void(co_call_fn)(void *arg);
@@ -76,6 +78,11 @@ struct co_timer {
 void co_timer_init(struct co_timer *timer, co_call_fn *fn, void *arg);
 int co_timer_start(struct co_timer *timer, int64_t at_us) MUST_CHECK;   /* -ENOMEM */
 void co_timer_stop(struct co_timer *timer);
+/* loop.call_later. */
+MUST_CHECK static inline int co_timer_start_ms(struct co_timer *timer, int64_t ms)
+{
+	return co_timer_start(timer, clock_mono_us() + ms * 1000);
+}
 static inline bool co_timer_started(const struct co_timer *timer)
 {
 	return timer->slot != 0;
@@ -123,12 +130,19 @@ static inline bool co_done(const struct co_future *f)
 {
 	return co_state(f) != CO_PENDING;
 }
+/* The same with words, which are not copied: literals, or memory that outlives the future. Codes beyond errno's, below -4095, are the
+ * caller's own domain. */
+void co_set_error_text(struct co_future *f, int err, const char *text);
+/* The words of a failed future, strerror()'s where there are none; the message of a cancelled one; "" of any other. */
+const char *co_error_text(const struct co_future *f);
 /* The result or error of a done future, -ECANCELED of a cancelled one; counts as retrieved. */
 int co_result(struct co_future *f);
 void *co_value(struct co_future *f);
 /* Asks for cancellation: false if done already. A future is cancelled at once; a task gets it where it awaits, or before its body
  * ever runs; see runtime's table. */
 bool co_cancel(struct co_future *f);
+/* task.cancel(msg): the words, not copied, go with the cancel to who awaits (co_error_text). */
+bool co_cancel_text(struct co_future *f, const char *text);
 /* Done-callbacks run from the loop, never inline, in the order of adding; removal is O(1). The node is the caller's until it ran. */
 struct co_done_node {
 	struct co_item item;
@@ -148,6 +162,8 @@ struct co_future *co_task_new(co_body_fn *body, void *arg, const char *name_fmt,
 struct co_future *co_task_new_static(co_body_fn *body, void *arg, const char *name) MUST_CHECK;
 struct co_future *co_task_current(void);                /* NULL outside a task */
 const char *co_task_name(const struct co_future *task);
+/* For a body's `return co_fail(-EPROTO, "no id in the reply");`: gives the current task's error words (not copied); returns `err`. */
+int co_fail(int err, const char *text);
 bool co_task_uncancel(struct co_future *task);          /* takes one request back; true: none is left */
 unsigned co_task_cancelling(const struct co_future *task);
 size_t co_task_count(const struct co_loop *loop);
@@ -161,84 +177,6 @@ void co_task_each(struct co_loop *loop, co_task_visit_fn *visit, void *arg);
 /* Writes a line per task, with its stack where it can be walked. */
 void co_task_dump(struct co_loop *loop, FILE *out);
 
-/* ---- waiting ---- */
-
-/* [suspends] Its result or error; of a done future at once, without a yield. */
-int co_await(struct co_future *f);
-/* [suspends] The same to the very end: a cancel meanwhile leaves `f` alone and is delivered where the caller suspends next. */
-int co_await_through(struct co_future *f);
-/* [suspends] Until the deadline; a deadline that is past yields exactly once (asyncio.sleep(0)). 0 or -ECANCELED. */
-int co_sleep_until(int64_t deadline_us);
-int co_sleep_ms(int64_t ms);
-int co_yield(void);
-
-enum co_wait_mode { CO_ALL_COMPLETED = 1, CO_FIRST_COMPLETED, CO_FIRST_EXCEPTION };
-/* [suspends] asyncio.wait: never raises a member's error, never cancels one. How many are done then, or -EINVAL (n is 0),
- * -ECANCELED (members untouched), -ENOMEM. A timeout is no error: fewer are done. */
-int co_wait(struct co_future *const *fs, size_t n, enum co_wait_mode mode, int64_t deadline_us);
-/* asyncio.gather: a future whose value is the caller's `results` (n ints, may be NULL), filled in argument order when all are done.
- * NULL: out of memory. */
-struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_exceptions, int *results) MUST_CHECK;
-/* asyncio.shield: a new reference to await in its place; of a done inner the inner itself. NULL: out of memory. */
-struct co_future *co_shield(struct co_future *inner) MUST_CHECK;
-/* [suspends] asyncio.wait_for: on timeout cancels, waits for the end, -ETIMEDOUT; a stubborn inner's own result wins. */
-int co_wait_for(struct co_future *f, int64_t deadline_us);
-
-/* asyncio.timeout: a scope. co_timeout_leave turns -ECANCELED into -ETIMEDOUT if this scope cancelled and no one else did. */
-struct co_timeout {
-	struct co_timer timer;
-	struct co_call soon;    /* in the timer's place for a deadline that is past */
-	struct co_future *task;
-	unsigned cancelling;
-	bool expired;
-};
-int co_timeout_enter(struct co_timeout *t, int64_t deadline_us) MUST_CHECK;     /* -ENOMEM: don't leave it then */
-int co_timeout_reschedule(struct co_timeout *t, int64_t deadline_us) MUST_CHECK;
-int co_timeout_leave(struct co_timeout *t, int rc);
-
-/* A set of futures that hands them out in completion order: FIRST_COMPLETED in a loop, O(1) a completion. */
-struct co_waitset;
-struct co_waitset *co_waitset_new(void) MUST_CHECK;
-void co_waitset_free(struct co_waitset *ws);            /* members are let go, not cancelled */
-/* Takes over the caller's reference (also on error). `tag` comes back with the future. -ENOMEM; -ESHUTDOWN: closed. */
-int co_waitset_add(struct co_waitset *ws, struct co_future *f, void *tag) MUST_CHECK;
-/* [suspends] while none is done. The reference goes to the caller. NULL once closed and empty, or when cancelled. */
-struct co_future *co_waitset_next(struct co_waitset *ws, void **ret_tag);
-void co_waitset_close(struct co_waitset *ws);
-size_t co_waitset_size(const struct co_waitset *ws);    /* members, the done that were not taken included */
-
-/* ---- synchronisation ---- */
-
-/* asyncio.Semaphore, FIFO. acquire [suspends]: 0, -ECANCELED, -ETIMEDOUT; -ENOMEM where a deadline is given. */
-struct co_semaphore {
-	struct list waiters;
-	size_t value;
-};
-void co_semaphore_init(struct co_semaphore *s, size_t value);
-int co_semaphore_acquire(struct co_semaphore *s, int64_t deadline_us);
-bool co_semaphore_try(struct co_semaphore *s);
-void co_semaphore_release(struct co_semaphore *s);
-
-/* asyncio.Event. wait [suspends]: 0, -ECANCELED, -ETIMEDOUT; -ENOMEM where a deadline is given. */
-struct co_event {
-	struct list waiters;
-	bool set;
-};
-void co_event_init(struct co_event *e);
-void co_event_set(struct co_event *e);
-void co_event_clear(struct co_event *e);
-int co_event_wait(struct co_event *e, int64_t deadline_us);
-
-/* asyncio.Queue of pointers; maxsize 0: no bound. put and get [suspend]: 0, -ECANCELED, -ETIMEDOUT, -ENOMEM. */
-struct co_queue;
-struct co_queue *co_queue_new(size_t maxsize) MUST_CHECK;
-void co_queue_free(struct co_queue *q);
-int co_queue_put(struct co_queue *q, void *item, int64_t deadline_us);
-int co_queue_get(struct co_queue *q, void **ret_item, int64_t deadline_us);
-int co_queue_try_put(struct co_queue *q, void *item);   /* -EAGAIN: full */
-int co_queue_try_get(struct co_queue *q, void **ret_item);
-size_t co_queue_size(const struct co_queue *q);
-
 /* ---- the rest of the world ---- */
 
 /* [suspends] run_in_thread: body(arg) on a thread of the bounded offload pool; its code, or -ECANCELED / -ETIMEDOUT, after which a
@@ -248,5 +186,9 @@ int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadlin
 
 /* [suspends] until fd is ready for EV_READ / EV_WRITE (libevent's flags): what it is ready for, -ECANCELED, -ETIMEDOUT. */
 int co_fd_wait(int fd, short what, int64_t deadline_us);
+
+#include "dispatch/coro/coro_group.h"
+#include "dispatch/coro/coro_sync.h"
+#include "dispatch/coro/coro_wait.h"
 
 #endif

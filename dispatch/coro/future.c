@@ -3,8 +3,12 @@
  * nobody. References are not atomic: a future never leaves its loop's thread.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "dispatch/coro/runtime.h"
+
+enum { ERRNO_END = 4096 };              /* codes from here on are a domain's own */
 
 void co_future_init(struct co_future *f, struct co_loop *loop, enum co_future_kind kind)
 {
@@ -16,6 +20,7 @@ void co_future_init(struct co_future *f, struct co_loop *loop, enum co_future_ki
 	f->loop = loop;
 	list_init(&f->done);
 	f->value = NULL;
+	f->text = NULL;
 	f->mark = 0;
 }
 
@@ -62,7 +67,10 @@ static void destroy(struct co_future *f)
 
 	if (f->state == CO_FAILED && !f->retrieved) {
 		f->retrieved = true;
-		loop->on_unretrieved(name_of(f), f->result, loop->on_unretrieved_arg);
+		if (loop->on_unretrieved != NULL)
+			loop->on_unretrieved(name_of(f), f->result, loop->on_unretrieved_arg);
+		else
+			fprintf(stderr, "coro: error %d of \"%s\" was never retrieved: %s\n", -f->result, name_of(f), co_error_text(f));
 	}
 	/* Nobody can complete it any more: whoever waits by callback is let go. Tasks that wait hold a reference. */
 	while ((node = list_pop(&f->done)) != NULL)
@@ -145,6 +153,21 @@ void co_set_error(struct co_future *f, int err)
 {
 	CHECK(err < 0 && err != -ECANCELED);
 	set(f, CO_FAILED, err, NULL);
+}
+
+void co_set_error_text(struct co_future *f, int err, const char *text)
+{
+	f->text = text;
+	co_set_error(f, err);
+}
+
+const char *co_error_text(const struct co_future *f)
+{
+	if (f->state != CO_CANCELLED && f->state != CO_FAILED)
+		return "";
+	if (f->text != NULL)
+		return f->text;
+	return f->state == CO_CANCELLED ? "" : f->result > -ERRNO_END ? strerror(-f->result) : "no words for it";
 }
 
 enum co_state co_state(const struct co_future *f)

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "daemon/base/alloc.h"
 #include "dispatch/coro/poll.h"
@@ -39,15 +38,9 @@ struct event_base *co_loop_base(struct co_loop *loop)
 	return co_poll_base(loop->poll);
 }
 
-static void report_unretrieved(const char *name, int err, void *arg)
-{
-	(void)arg;
-	fprintf(stderr, "coro: error of \"%s\" was never retrieved: %s\n", name, strerror(-err));
-}
-
 void co_loop_on_unretrieved(struct co_loop *loop, co_unretrieved_fn *fn, void *arg)
 {
-	loop->on_unretrieved = fn != NULL ? fn : report_unretrieved;
+	loop->on_unretrieved = fn;
 	loop->on_unretrieved_arg = arg;
 }
 
@@ -65,7 +58,6 @@ struct co_loop *co_loop_new(void)
 	co_pool_init(&loop->pool);
 	co_stacks_init(&loop->stacks);
 	co_fiber_init_thread(&loop->fiber);
-	co_loop_on_unretrieved(loop, NULL, NULL);
 	loop->poll = co_poll_new();
 	loop->mailbox = loop->poll != NULL ? co_mailbox_new(loop->poll) : NULL;
 	if (loop->mailbox == NULL) {

@@ -1,4 +1,5 @@
-/* queue.c: asyncio.Queue of pointers: a ring that grows up to its bound, and two lines of waiters. */
+/* queue.c: asyncio.Queue of pointers and its kin: a ring that grows up to its bound (a heap where items have a priority, which starts at
+ * the ring's first place), and two lines of waiters. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,18 +10,42 @@ struct co_queue {
 	void **ring;
 	size_t head, n, cap, max;
 	struct list getters, putters;   /* co_waiter */
+	enum order { FIFO = 1, LIFO, PRIORITY } order;
+	co_less_fn *less;
+	size_t n_unfinished;
+	struct co_event finished;
+	bool shut;
 };
 
-struct co_queue *co_queue_new(size_t maxsize)
+static struct co_queue *queue_new(size_t maxsize, enum order order, co_less_fn *less)
 {
 	struct co_queue *q = mem_zalloc(sizeof *q);
 
 	if (q == NULL)
 		return NULL;
 	q->max = maxsize;
+	q->order = order;
+	q->less = less;
+	co_event_init(&q->finished);
+	co_event_set(&q->finished);
 	list_init(&q->getters);
 	list_init(&q->putters);
 	return q;
+}
+
+struct co_queue *co_queue_new(size_t maxsize)
+{
+	return queue_new(maxsize, FIFO, NULL);
+}
+
+struct co_queue *co_queue_new_lifo(size_t maxsize)
+{
+	return queue_new(maxsize, LIFO, NULL);
+}
+
+struct co_queue *co_queue_new_priority(size_t maxsize, co_less_fn *less)
+{
+	return queue_new(maxsize, PRIORITY, less);
 }
 
 void co_queue_free(struct co_queue *q)
@@ -70,16 +95,73 @@ static int grow(struct co_queue *q)
 	return 0;
 }
 
+/* ---- what is next ---- */
+
+/* Up from `at` to where its parent is not greater. */
+static void sift_up(struct co_queue *q, size_t at, void *item)
+{
+	while (at > 0 && q->less(item, q->ring[(at - 1) / 2])) {
+		q->ring[at] = q->ring[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	q->ring[at] = item;
+}
+
+/* The lesser child moves up all the way, then the last item from there: fewer comparisons, and what is equal comes as heapq has it. */
+static void *pop_least(struct co_queue *q)
+{
+	void *least = q->ring[0], *last = q->ring[q->n];
+	size_t at = 0;
+
+	for (size_t child = 1; child < q->n; child = 2 * at + 1) {
+		if (child + 1 < q->n && !q->less(q->ring[child], q->ring[child + 1]))
+			child++;
+		q->ring[at] = q->ring[child];
+		at = child;
+	}
+	if (q->n > 0)
+		sift_up(q, at, last);
+	return least;
+}
+
+static void store(struct co_queue *q, void *item)
+{
+	if (q->order == PRIORITY)
+		sift_up(q, q->n++, item);
+	else
+		q->ring[(q->head + q->n++) & (q->cap - 1)] = item;
+}
+
+static void *fetch(struct co_queue *q)
+{
+	void *item;
+
+	q->n--;
+	if (q->order == PRIORITY)
+		return pop_least(q);
+	if (q->order == LIFO)
+		return q->ring[(q->head + q->n) & (q->cap - 1)];
+	item = q->ring[q->head];
+	q->head = (q->head + 1) & (q->cap - 1);
+	return item;
+}
+
+/* ---- put and get ---- */
+
 int co_queue_try_put(struct co_queue *q, void *item)
 {
 	int rc;
 
+	if (q->shut)
+		return -ESHUTDOWN;
 	if (full(q))
 		return -EAGAIN;
 	rc = grow(q);
 	if (rc < 0)
 		return rc;
-	q->ring[(q->head + q->n++) & (q->cap - 1)] = item;
+	store(q, item);
+	q->n_unfinished++;
+	co_event_clear(&q->finished);
 	wake_next(&q->getters);
 	return 0;
 }
@@ -87,10 +169,8 @@ int co_queue_try_put(struct co_queue *q, void *item)
 int co_queue_try_get(struct co_queue *q, void **ret_item)
 {
 	if (q->n == 0)
-		return -EAGAIN;
-	*ret_item = q->ring[q->head];
-	q->head = (q->head + 1) & (q->cap - 1);
-	q->n--;
+		return q->shut ? -ESHUTDOWN : -EAGAIN;
+	*ret_item = fetch(q);
 	wake_next(&q->putters);
 	return 0;
 }
@@ -111,7 +191,7 @@ static int stand_in_line(struct co_queue *q, struct list *line, int64_t deadline
 
 int co_queue_put(struct co_queue *q, void *item, int64_t deadline_us)
 {
-	while (full(q)) {
+	while (full(q) && !q->shut) {
 		int rc = stand_in_line(q, &q->putters, deadline_us, "queue put");
 
 		if (rc < 0)
@@ -122,7 +202,7 @@ int co_queue_put(struct co_queue *q, void *item, int64_t deadline_us)
 
 int co_queue_get(struct co_queue *q, void **ret_item, int64_t deadline_us)
 {
-	while (q->n == 0) {
+	while (q->n == 0 && !q->shut) {
 		int rc = stand_in_line(q, &q->getters, deadline_us, "queue get");
 
 		if (rc < 0)
@@ -134,4 +214,44 @@ int co_queue_get(struct co_queue *q, void **ret_item, int64_t deadline_us)
 size_t co_queue_size(const struct co_queue *q)
 {
 	return q->n;
+}
+
+/* ---- its end ---- */
+
+static void finish_one(struct co_queue *q)
+{
+	CHECK(q->n_unfinished > 0, "more items of a queue are done than were put");
+	if (--q->n_unfinished == 0)
+		co_event_set(&q->finished);
+}
+
+void co_queue_task_done(struct co_queue *q)
+{
+	finish_one(q);
+}
+
+int co_queue_join(struct co_queue *q, int64_t deadline_us)
+{
+	return co_event_wait(&q->finished, deadline_us);
+}
+
+static void wake_line(struct list *line)
+{
+	while (!list_empty(line))
+		wake_next(line);
+}
+
+void co_queue_shutdown(struct co_queue *q, bool immediate, co_call_fn *drop)
+{
+	q->shut = true;
+	while (immediate && q->n > 0) {
+		void *item = fetch(q);
+
+		if (q->n_unfinished > 0)
+			finish_one(q);
+		if (drop != NULL)
+			drop(item);
+	}
+	wake_line(&q->getters);
+	wake_line(&q->putters);
 }

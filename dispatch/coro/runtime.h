@@ -5,6 +5,8 @@
 #ifndef CORO_RUNTIME_H
 #define CORO_RUNTIME_H
 
+#include <stdarg.h>
+
 #include "dispatch/coro/context.h"
 #include "dispatch/coro/coro.h"
 #include "dispatch/coro/pool.h"
@@ -24,6 +26,7 @@ struct co_future {
 	struct co_loop *loop;
 	struct list done;               /* co_items of those who wait for it */
 	void *value;
+	const char *text;               /* words for an error or a cancel, not owned */
 	uint64_t mark;                  /* of the last co_wait() or co_gather() that counted it, to see duplicates */
 	uint32_t refs;                  /* not beside the bytes above: read together right after it was written they stall */
 };
@@ -45,6 +48,7 @@ struct co_task {
 	unsigned cancelling;            /* requests */
 	bool must_cancel;               /* one is to be delivered at the next suspension */
 	bool finished;
+	bool text_is_own;               /* by co_fail() */
 	int rc;
 	struct co_fiber fiber;
 	char name_buf[CO_TASK_NAME];
@@ -135,6 +139,7 @@ void co_done_run(struct co_item *item);
 /* task.c */
 void co_task_step(struct co_loop *loop, struct co_task *task);
 bool co_task_cancel(struct co_task *task);
+struct co_future *co_task_vnew(co_body_fn *body, void *arg, const char *name_fmt, va_list ap) MUST_CHECK;
 void co_task_destroy(struct co_task *task);
 /* [suspends] co_await() with a word for dumps. */
 int co_await_for(struct co_future *f, const char *why);

@@ -31,24 +31,33 @@ static struct co_task *task_new(co_body_fn *body, void *arg)
 	task->cancelling = 0;
 	task->must_cancel = false;
 	task->finished = false;
+	task->text_is_own = false;
 	list_append(&loop->tasks, &task->all);
 	loop->n_tasks++;
 	co_loop_ready(loop, &task->wake);
 	return task;
 }
 
-struct co_future *co_task_new(co_body_fn *body, void *arg, const char *name_fmt, ...)
+struct co_future *co_task_vnew(co_body_fn *body, void *arg, const char *name_fmt, va_list ap)
 {
 	struct co_task *task = task_new(body, arg);
+
+	if (task == NULL)
+		return NULL;
+	vsnprintf(task->name_buf, sizeof task->name_buf, name_fmt, ap);
+	task->name = task->name_buf;
+	return &task->future;
+}
+
+struct co_future *co_task_new(co_body_fn *body, void *arg, const char *name_fmt, ...)
+{
+	struct co_future *f;
 	va_list ap;
 
 	va_start(ap, name_fmt);
-	if (task != NULL) {
-		vsnprintf(task->name_buf, sizeof task->name_buf, name_fmt, ap);
-		task->name = task->name_buf;
-	}
+	f = co_task_vnew(body, arg, name_fmt, ap);
 	va_end(ap);
-	return task != NULL ? &task->future : NULL;
+	return f;
 }
 
 struct co_future *co_task_new_static(co_body_fn *body, void *arg, const char *name)
@@ -109,6 +118,28 @@ bool co_task_cancel(struct co_task *task)
 	return true;
 }
 
+bool co_cancel_text(struct co_future *f, const char *text)
+{
+	struct co_future *end = f;
+
+	if (f->state != CO_PENDING)
+		return co_cancel(f);
+	/* As far as the request will travel, for a future is done by it at once. */
+	for (; end != NULL && end->state == CO_PENDING; end = end->kind == CO_KIND_TASK ? co_task_of(end)->awaiting : NULL)
+		end->text = text;
+	return co_cancel(f);
+}
+
+int co_fail(int err, const char *text)
+{
+	struct co_future *self = co_task_current();
+
+	CHECK(self != NULL && err < 0);
+	self->text = text;
+	co_task_of(self)->text_is_own = true;
+	return err;
+}
+
 bool co_task_uncancel(struct co_future *f)
 {
 	struct co_task *task = co_task_of(f);
@@ -156,6 +187,8 @@ static void finish(struct co_loop *loop, struct co_task *task, int rc)
 		state = CO_CANCELLED;
 	else if (rc < 0)
 		state = CO_FAILED;
+	if (__builtin_expect(state == CO_FAILED, 0) && !task->text_is_own)
+		task->future.text = NULL;       /* of a cancel that the body made an error of its own of */
 	task->must_cancel = false;
 	task->why = "end";
 	list_remove(&task->all);
@@ -236,6 +269,8 @@ int co_await_for(struct co_future *f, const char *why)
 	rc = co_result(f);
 	if (take_cancel(task))
 		rc = -ECANCELED;
+	else if (f->state == CO_CANCELLED)
+		task->future.text = f->text;
 	co_unref(f);
 	errno = saved_errno;
 	return rc;

@@ -119,25 +119,52 @@ static struct co_future *take(struct co_waitset *ws, void **ret_tag)
 	return f;
 }
 
-struct co_future *co_waitset_next(struct co_waitset *ws, void **ret_tag)
+int co_waitset_take(struct co_waitset *ws, struct co_future **ret_f, void **ret_tag, int64_t deadline_us)
 {
 	while (list_empty(&ws->ready)) {
 		struct co_waiter w;
-		bool woken;
+		int rc;
 
 		if (ws->closed && ws->size == 0)
-			return NULL;
+			return -ENOENT;
 		co_waiter_init(&w);
 		list_append(&ws->waiters, &w.node);
-		if (co_waiter_wait(&w, CLOCK_NEVER, "waitset") == 0)
+		rc = co_waiter_wait(&w, deadline_us, "waitset");
+		if (rc == 0)
 			continue;
 		/* Woken and cancelled in one turn: the wake-up is another's. */
-		woken = co_state(&w.future) == CO_DONE;
-		if (woken && !list_empty(&ws->ready))
+		if (co_state(&w.future) == CO_DONE && !list_empty(&ws->ready))
 			wake_one(ws);
-		return NULL;
+		return rc;
 	}
-	return take(ws, ret_tag);
+	*ret_f = take(ws, ret_tag);
+	return 0;
+}
+
+struct co_future *co_waitset_next(struct co_waitset *ws, void **ret_tag)
+{
+	struct co_future *f = NULL;
+
+	return co_waitset_take(ws, &f, ret_tag, CLOCK_NEVER) == 0 ? f : NULL;
+}
+
+struct co_waitset *co_as_completed(struct co_future *const *fs, size_t n)
+{
+	struct co_waitset *ws = co_waitset_new();
+	uint64_t mark = ws != NULL ? ++ws->loop->mark : 0;
+
+	for (size_t i = 0; ws != NULL && i < n; i++) {
+		if (fs[i]->mark == mark)
+			continue;
+		fs[i]->mark = mark;
+		if (co_waitset_add(ws, co_ref(fs[i]), fs[i]) < 0) {
+			co_waitset_free(ws);
+			return NULL;
+		}
+	}
+	if (ws != NULL)
+		co_waitset_close(ws);
+	return ws;
 }
 
 void co_waitset_close(struct co_waitset *ws)
