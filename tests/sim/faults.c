@@ -10,7 +10,7 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/smsc.h"
 
-enum { CANCEL_US_MAX = 100 };           /* some turns of the loop */
+enum { CANCEL_US_MAX = 300 };           /* some turns of the loop */
 
 /* ---- Redis ---- */
 

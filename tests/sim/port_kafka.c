@@ -331,13 +331,12 @@ int kafka_client_next(struct kafka_client *client, struct kafka_rebalance **ret)
 	void *item = NULL;
 	int rc;
 
-	client->users++;
+	client->users++;                /* until it is answered */
 	rc = co_queue_get(client->rebalances, &item, CLOCK_NEVER);
-	client->users--;
-	if (rc < 0)
-		return rc;
-	if (item == NULL)
-		return -ESHUTDOWN;
+	if (rc < 0 || item == NULL) {
+		client->users--;
+		return rc < 0 ? rc : -ESHUTDOWN;
+	}
 	*ret = item;
 	return 0;
 }
@@ -399,6 +398,7 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *re
 		}
 	}
 	mem_free(rebalance);
+	client->users--;
 }
 
 static void offsets_at_broker(struct request *r)

@@ -182,7 +182,7 @@ class Smstrackd:
         for what, pattern in (("a phone number", NUMBER), ("a message text", re.compile(TEXT)), ("a bug's report", SANITIZER)):
             m = pattern.search(text)
             if m:
-                line = text[text.rfind(b"\n", 0, m.start()) + 1:m.end() + 500].decode("utf-8", "replace")
+                line = text[text.rfind(b"\n", 0, m.start()) + 1:m.end() + (6000 if what.startswith("a bug") else 500)].decode("utf-8", "replace")
                 raise AssertionError(f"{what} in {self.log}: {line}")
 
 

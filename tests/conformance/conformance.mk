@@ -1,0 +1,16 @@
+# The runtime against CPython's asyncio (tests/conformance/README.md). Included by the Makefile; uses its B, CC, PYTHON, flags, LIB, `obj`.
+# The ports' object comes before the library: what it defines, the library's own files aren't taken for.
+TRACE_OBJ := $(call obj,$(wildcard tests/conformance/trace*.c))
+TRACE_BIN := $(B)/tests/conformance/trace
+$(TRACE_BIN): $(TRACE_OBJ) $(LIB)
+	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -pthread
+CONFORMANCE_BINS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/conformance/test_*.c))
+
+.PHONY: conformance conformance-tools traces
+conformance-tools: $(CONFORMANCE_BINS) $(TRACE_BIN)
+conformance: conformance-tools ## the runtime against asyncio, case by case and by event trace
+	@B=$(B) PYTHON=$(PYTHON) tests/conformance/run.sh
+N ?= 2000
+SEED ?= 1
+traces: $(TRACE_BIN) ## random programs on CPython 3.13 (python3.13 must be there) and on the runtime: N=, SEED=
+	@$(PYTHON) -B tests/conformance/trace_run.py live --trace $(TRACE_BIN) --seed $(SEED) --n $(N)
