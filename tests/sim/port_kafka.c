@@ -362,8 +362,15 @@ static void on_answered(void *arg)
 {
 	struct notice *n = arg;
 
-	if (sim_same(n->incarnation) && !n->client->closing && n->client->member != NULL && n->client->member->id == n->member_id)
-		kafka_sim_answered(sim.kafka, n->client->member);
+	/* the client may be closed and freed meanwhile: then no member has it */
+	for (size_t i = 0; sim_same(n->incarnation) && i < sim.kafka->n_members; i++) {
+		struct kafka_sim_member *m = &sim.kafka->members[i];
+
+		if (m->client == n->client && m->id == n->member_id) {
+			kafka_sim_answered(sim.kafka, m);
+			break;
+		}
+	}
 	free(n);
 }
 
