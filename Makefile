@@ -167,4 +167,5 @@ uninstall: ## what install brought
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/smstrackd
 
 -include tests/sim/sim.mk
+-include tests/conformance/conformance.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
