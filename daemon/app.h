@@ -43,6 +43,7 @@ struct app_worker {
 	const char *redis_reason;       /* NULL where it is ready */
 	unsigned inflight, inflight_max, waiting_busy, waiting_provider, written;
 	size_t tasks;
+	int64_t longest_call_us;        /* thread CPU of its longest callback since the start */
 	struct route_status *providers; /* as many as are configured, in that order */
 };
 
@@ -50,6 +51,8 @@ struct app_worker {
 int app_refresh(struct app *app, int64_t deadline_us);
 unsigned app_worker_count(const struct app *app);
 const struct app_worker *app_worker(const struct app *app, unsigned index);
+/* Thread CPU of the control loop's longest callback since the start. */
+int64_t app_longest_call_us(struct app *app);
 size_t app_provider_count(const struct app *app);
 const char *app_provider_name(const struct app *app, size_t index);
 /* Of all workers together; false: none has answered yet. */

@@ -26,6 +26,7 @@ struct app {
 	struct run_dir run_dir;
 	uint64_t files;                 /* descriptors that may be open */
 	int64_t started_us;
+	int64_t longest_call_us;        /* thread CPU of the control loop's longest callback */
 
 	enum lifecycle_state state;
 	bool ready_said;

@@ -71,7 +71,11 @@ static int fill_view(void *arg)
 	struct app_view *v = arg;
 	struct dispatch_status d;
 	struct provider_fill f = { v->next.providers, v->next.providers + v->app->boot->n_providers };
+	struct co_loop_stats loop;
 
+	co_loop_stats(worker_loop(v->worker), &loop);
+	if (loop.longest_call_us > v->next.longest_call_us)
+		v->next.longest_call_us = loop.longest_call_us;
 	dispatch_status(worker_dispatch(v->worker), &d);
 	v->next.inflight = d.inflight;
 	v->next.inflight_max = d.inflight_max;
@@ -123,6 +127,16 @@ int app_refresh(struct app *app, int64_t deadline_us)
 	for (unsigned i = 0; i < n; i++)
 		co_unref(pending[i]);
 	return rc == -ECANCELED ? rc : 0;
+}
+
+int64_t app_longest_call_us(struct app *app)
+{
+	struct co_loop_stats loop;
+
+	co_loop_stats(co_loop_current(), &loop);
+	if (loop.longest_call_us > app->longest_call_us)
+		app->longest_call_us = loop.longest_call_us;
+	return app->longest_call_us;
 }
 
 unsigned app_worker_count(const struct app *app)

@@ -153,6 +153,21 @@ static uint64_t resident_bytes(void)
 	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static void put_callbacks(struct app *app, struct buf *out)
+{
+	static const char name[] = "smstrack_callback_cpu_seconds_max";
+	struct exposition_label label = { "loop", "control" };
+	char number[24];
+
+	exposition_family(out, name, COUNTERS_GAUGE, "Thread CPU of the longest single callback of a loop since the start.");
+	exposition_seconds(out, name, &label, 1, app_longest_call_us(app));
+	for (unsigned i = 0; i < app_worker_count(app); i++) {
+		snprintf(number, sizeof number, "worker%u", i);
+		label.value = number;
+		exposition_seconds(out, name, &label, 1, app_worker(app, i)->longest_call_us);
+	}
+}
+
 static void put_process(struct app *app, struct buf *out)
 {
 	const struct exposition_label version = { "version", VERSION };
@@ -181,6 +196,7 @@ static void put_process(struct app *app, struct buf *out)
 	put_gauge(out, "smstrack_waiting_provider", "Messages that wait for room at a provider.", waiting);
 	put_gauge(out, "smstrack_waiting_busy", "Messages that wait for another owner's lease.", busy);
 	put_gauge(out, "smstrack_tasks", "Tasks of the workers.", tasks);
+	put_callbacks(app, out);
 	put_gauge(out, "smstrack_resident_memory_bytes", "Resident memory of the process.", resident_bytes());
 	put_total(out, "smstrack_log_lines_total", "Lines written to the log.", log.lines_total);
 	put_total(out, "smstrack_log_suppressed_total", "Lines left out because their cause had too many.", log.suppressed_total);
