@@ -178,7 +178,7 @@ static void begin_drain(struct app *app)
 {
 	log_info("draining", LOG_UINT("drain_ms", app->config->daemon.drain_ms));
 	notify_stopping();
-	notify_extend_ms(app->config->daemon.drain_ms + DRAIN_SLACK_MS);
+	notify_extend_ms(DRAIN_SLACK_MS);       /* and again with every tick */
 	spawn_once(app, NULL, drain_task, "drain");
 }
 
@@ -340,12 +340,14 @@ static void say_status(struct app *app)
 
 	for (unsigned i = 0; i < app->n_workers; i++)
 		inflight += app_worker(app, i)->inflight;
-	if (app->state == LIFECYCLE_DRAINING)
+	if (app->state == LIFECYCLE_DRAINING) {
 		notify_status("draining: %u in flight", inflight);
-	else if (app_ready(app, &reasons))
+		notify_extend_ms(DRAIN_SLACK_MS);
+	} else if (app_ready(app, &reasons)) {
 		notify_status("%s: %u of %u in flight", lifecycle_state_name(app->state), inflight, app->inflight);
-	else
+	} else {
 		notify_status("%s: %s", lifecycle_state_name(app->state), reasons.text[0]);
+	}
 }
 
 /* Workers that answer are progress enough: each answer has been through a turn of its loop. */
@@ -393,6 +395,7 @@ static void end_task(struct co_future *task)
 static int end(struct app *app)
 {
 	signals_release(EXIT_CODE_TEMPFAIL);
+	notify_extend_ms(2 * DRAIN_SLACK_MS);
 	end_task(app->signal_reader);
 	end_task(app->ticker);
 	if (app->spawned > 0 && co_event_wait(&app->quiet, clock_mono_us() + QUIET_MS * 1000) < 0) {

@@ -130,7 +130,9 @@ int app_reload(struct app *app, struct buf *report)
 	if (app->state >= LIFECYCLE_DRAINING) {
 		rc = -EBUSY;
 	} else {
-		notify_reloading();
+		/* before the first READY the manager waits for just that */
+		if (app->ready_said)
+			notify_reloading();
 		rc = reload(app, report);
 		if (app->ready_said)
 			notify_ready();

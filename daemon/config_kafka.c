@@ -98,7 +98,7 @@ static void list_topics(struct config_build *b)
 }
 
 /* What librdkafka complains of, at the line of its key, without the value: a misspelt sasl.password holds a secret too. */
-static void complain(struct config_build *b, const char *err)
+static void complain_for_librdkafka(struct config_build *b, const char *err)
 {
 	const struct config *c = b->config;
 
@@ -137,5 +137,5 @@ void config_check_kafka(struct config_build *b)
 		.shards = c->store.shards,
 	};
 	if (b->n_errors == 0 && !b->oom && kafka_source_check(source, err, sizeof err) < 0)
-		complain(b, err);
+		complain_for_librdkafka(b, err);
 }
