@@ -127,7 +127,7 @@ static int get_fixed(struct msgpack_reader *r, uint8_t tag, struct msgpack_item 
 	}
 	if (tag >= 0xe0) {
 		item->type = MSGPACK_INT;
-		item->i = (int8_t)tag;
+		item->i = (int64_t)tag - 256;
 		return 0;
 	}
 	if ((tag & 0xf0) == 0x90) {

@@ -1,7 +1,7 @@
 /*
  * redis_client.c: the one file that knows hiredis (0.14.1's asynchronous API). Owns the connection from the first connect to the
- * last reconnect: the sockets' events, the handshake, the deadlines, the backoff. On its loop's thread.
- * Refuses: commands while the connection isn't usable, more than pending_max of them, replicas, servers below 7.0 or that evict.
+ * last reconnect: the sockets' events, the deadlines, the backoff; what is said first is redis_handshake.c's. On its loop's thread.
+ * Refuses: commands while the connection isn't usable, more than pending_max of them.
  *
  * Writes: hiredis asks for write events; what it asks for during a turn is done once, at the turn's end (on_turn_end).
  */
@@ -20,16 +20,16 @@
 #include <sys/socket.h>
 
 #include "daemon/base/alloc.h"
-#include "daemon/base/buf.h"
 #include "daemon/base/log.h"
 #include "daemon/base/random.h"
 #include "dispatch/coro/coro.h"
 #include "metrics/counters.h"
+#include "metrics/redis_handshake.h"
 #include "metrics/redis_info.h"
 #include "metrics/redis_resolve.h"
 #include "metrics/redis_url.h"
 
-enum { BACKOFF_MS = 50, NEEDS_MAJOR = 7, PROBE_LIFE_S = 60 };
+enum { BACKOFF_MS = 50 };
 
 enum client_state { CLIENT_DOWN = 1, CLIENT_RESOLVING, CLIENT_CONNECTING, CLIENT_HANDSHAKE, CLIENT_UP };
 
@@ -65,7 +65,7 @@ struct redis_client {
 	size_t n_pending;
 	struct redis_value *values;             /* the reply being handed out, as views */
 	size_t values_cap;
-	struct redis_info info;                 /* filled by the handshake */
+	struct redis_handshake handshake;
 	struct redis_client_server server;
 };
 
@@ -271,105 +271,27 @@ static int queue(struct redis_client *c, const char *resp, size_t len, redis_cli
 
 /* ---- the handshake ---- */
 
-static void hand_queue(struct redis_client *c, redis_client_reply_fn *fn, unsigned argc, const char *const *argv)
-{
-	struct buf b = { 0 };
-	int rc = -EAGAIN;
-
-	buf_putc(&b, '*');
-	buf_put_u64(&b, argc);
-	for (unsigned i = 0; i < argc; i++) {
-		buf_puts(&b, "\r\n$");
-		buf_put_u64(&b, strlen(argv[i]));
-		buf_puts(&b, "\r\n");
-		buf_puts(&b, argv[i]);
-	}
-	buf_puts(&b, "\r\n");
-	if (!b.oom && c->ac != NULL)
-		rc = queue(c, b.data, b.len, fn, c);
-	buf_fini(&b);
-	if (rc != 0)
-		drop(c, "redis: out of memory");
-}
-
-/* AUTH, SELECT: nothing but OK will do; known errors have dropped the connection already. */
-static void on_ok(const struct redis_value *v, void *arg)
+static int hand_over(void *arg, const char *resp, size_t len, redis_client_reply_fn *fn, void *fn_arg)
 {
 	struct redis_client *c = arg;
 
-	if (v != NULL && v->type == REDIS_VALUE_ERROR)
-		drop(c, "redis: handshake refused");
+	return c->ac != NULL ? queue(c, resp, len, fn, fn_arg) : -EAGAIN;
 }
 
-static void on_info(const struct redis_value *v, void *arg)
+static void on_shaken(void *arg, const char *reason, bool refused)
 {
 	struct redis_client *c = arg;
 
-	if (v == NULL || c->ac == NULL)
-		return;
-	if (v->type == REDIS_VALUE_STRING)
-		redis_info_parse(&c->info, v->str, v->len);
-	else
-		drop(c, "redis: INFO refused");
-}
-
-/* CONFIG may be forbidden: then the policy stays unknown, and the store assumes everysec. */
-static void on_fsync(const struct redis_value *v, void *arg)
-{
-	struct redis_client *c = arg;
-	const struct redis_value *policy;
-
-	if (v == NULL || v->type != REDIS_VALUE_ARRAY || v->n < 2 || v->items[1].type != REDIS_VALUE_STRING)
-		return;
-	policy = &v->items[1];
-	if (strcmp(policy->str, "always") == 0)
-		c->info.server.fsync = REDIS_FSYNC_ALWAYS;
-	else if (strcmp(policy->str, "everysec") == 0)
-		c->info.server.fsync = REDIS_FSYNC_EVERYSEC;
-	else if (strcmp(policy->str, "no") == 0)
-		c->info.server.fsync = REDIS_FSYNC_NO;
-}
-
-static const char *unfit(const struct redis_client *c, bool *ret_refused)
-{
-	const struct redis_info *info = &c->info;
-
-	*ret_refused = true;
-	if (info->server.major < NEEDS_MAJOR)
-		return "redis: version below 7";
-	if (!info->server.noeviction && !c->allow_eviction)
-		return "redis: maxmemory-policy is not noeviction";
-	*ret_refused = false;
-	if (info->loading)
-		return "redis: LOADING";
-	if (info->replica)
-		return info->link_down ? "redis: MASTERDOWN" : "redis: READONLY";
-	return NULL;
-}
-
-/* The last step: a write that went through. */
-static void on_probe(const struct redis_value *v, void *arg)
-{
-	struct redis_client *c = arg;
-	const char *reason;
-
-	if (v == NULL || c->ac == NULL)
-		return;
-	reason = unfit(c, &c->unfit);
-	if (reason == NULL && v->type == REDIS_VALUE_ERROR) {
-		c->unfit = strncmp(v->str, "NOPERM", 6) == 0;
-		reason = c->unfit ? "redis: NOPERM" : "redis: write refused";
-	}
 	if (reason != NULL) {
+		c->unfit = refused;
 		drop(c, reason);
 		return;
 	}
-	c->server = c->info.server;
+	c->server = c->handshake.info.server;
 	c->state = CLIENT_UP;
 	c->up_us = clock_mono_us();
-	c->unfit = false;
+	c->unfit = c->refused = false;
 	c->reason = "redis: ready";
-	c->refused = false;
 	counters_add(COUNTER_REDIS_CONNECTS, 1);
 	counters_set(COUNTER_REDIS_UP, 1);
 	log_info("redis connected", LOG_STR("run_id", c->server.run_id), LOG_UINT("major", c->server.major),
@@ -379,46 +301,27 @@ static void on_probe(const struct redis_value *v, void *arg)
 
 static void shake_hands(struct redis_client *c)
 {
-	static const char *const sections[] = { "server", "persistence", "replication", "memory" };
-	char number[12];
-
 	c->state = CLIENT_HANDSHAKE;
 	co_timer_stop(&c->deadline_timer);
-	c->info = (struct redis_info){ .server.fsync = REDIS_FSYNC_UNKNOWN };
-	if (c->password != NULL && c->user != NULL)
-		hand_queue(c, on_ok, 3, (const char *const[]){ "AUTH", c->user, c->password });
-	else if (c->password != NULL)
-		hand_queue(c, on_ok, 2, (const char *const[]){ "AUTH", c->password });
-	if (c->url.db != 0) {
-		snprintf(number, sizeof number, "%u", c->url.db);
-		hand_queue(c, on_ok, 2, (const char *const[]){ "SELECT", number });
-	}
-	for (size_t i = 0; i < ARRAY_LEN(sections); i++)
-		hand_queue(c, on_info, 2, (const char *const[]){ "INFO", sections[i] });
-	hand_queue(c, on_fsync, 3, (const char *const[]){ "CONFIG", "GET", "appendfsync" });
-	snprintf(number, sizeof number, "%d", PROBE_LIFE_S);
-	hand_queue(c, on_probe, 5, (const char *const[]){ "SET", c->probe_key, "1", "EX", number });
+	c->handshake = (struct redis_handshake){
+		.user = c->user, .password = c->password, .probe_key = c->probe_key, .db = c->url.db, .allow_eviction = c->allow_eviction,
+		.send = hand_over, .done = on_shaken, .arg = c,
+	};
+	redis_handshake_start(&c->handshake);
 }
 
 /* ---- the socket's events, and hiredis' wishes ---- */
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_socket(evutil_socket_t fd, short what, void *arg)
 {
 	struct redis_client *c = arg;
 
 	(void)fd;
-	(void)what;
-	if (c->ac != NULL)
+	if (c->ac == NULL)
+		return;
+	if ((what & EV_READ) != 0)
 		redisAsyncHandleRead(c->ac);
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *arg)
-{
-	struct redis_client *c = arg;
-
-	(void)fd;
-	(void)what;
-	if (c->ac != NULL)
+	else
 		redisAsyncHandleWrite(c->ac);
 }
 
@@ -478,24 +381,6 @@ static void del_write(void *arg)
 	event_del(&c->write_event);
 }
 
-static const char *connect_reason(int err)
-{
-	switch (err) {
-	case ECONNREFUSED:
-		return "redis: connection refused";
-	case ENOENT:
-		return "redis: no such socket";
-	case EACCES:
-		return "redis: no access to the socket";
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-		return "redis: host unreachable";
-	case ETIMEDOUT:
-		return "redis: connect timed out";
-	}
-	return "redis: connect failed";
-}
-
 static void on_connect(const redisAsyncContext *ac, int status)
 {
 	struct redis_client *c = ac->data;
@@ -506,7 +391,7 @@ static void on_connect(const redisAsyncContext *ac, int status)
 	if (status != REDIS_OK) {
 		c->ac = NULL;                   /* hiredis frees it behind this callback */
 		((redisAsyncContext *)ac)->data = NULL;
-		on_down(c, connect_reason(err));
+		on_down(c, redis_info_connect_reason(err));
 		return;
 	}
 	c->connected = true;
@@ -539,7 +424,7 @@ static void start_connect(struct redis_client *c, const char *address)
 
 	if (ac == NULL || ac->err != 0) {
 		c->state = CLIENT_CONNECTING;
-		on_down(c, ac == NULL ? "redis: out of memory" : connect_reason(err));
+		on_down(c, ac == NULL ? "redis: out of memory" : redis_info_connect_reason(err));
 		if (ac != NULL)
 			redisAsyncFree(ac);
 		return;
@@ -553,8 +438,8 @@ static void start_connect(struct redis_client *c, const char *address)
 	ac->ev.delRead = del_read;
 	ac->ev.addWrite = add_write;
 	ac->ev.delWrite = del_write;
-	CHECK(event_assign(&c->read_event, base, ac->c.fd, EV_READ | EV_PERSIST, on_readable, c) == 0);
-	CHECK(event_assign(&c->write_event, base, ac->c.fd, EV_WRITE, on_writable, c) == 0);
+	CHECK(event_assign(&c->read_event, base, ac->c.fd, EV_READ | EV_PERSIST, on_socket, c) == 0);
+	CHECK(event_assign(&c->write_event, base, ac->c.fd, EV_WRITE, on_socket, c) == 0);
 	watch_deadline(c);
 	(void)redisAsyncSetDisconnectCallback(ac, on_disconnect);
 	(void)redisAsyncSetConnectCallback(ac, on_connect);     /* asks for the write event that tells of the end */
@@ -641,8 +526,8 @@ struct redis_client *redis_client_new(const struct redis_client_options *options
 	c->reason = "redis: not connected yet";
 	co_timer_init(&c->retry_timer, connect_now, c);
 	co_timer_init(&c->deadline_timer, on_deadline, c);
-	CHECK(event_assign(&c->read_event, co_loop_base(co_loop_current()), -1, 0, on_readable, c) == 0);
-	CHECK(event_assign(&c->write_event, co_loop_base(co_loop_current()), -1, 0, on_writable, c) == 0);
+	CHECK(event_assign(&c->read_event, co_loop_base(co_loop_current()), -1, 0, on_socket, c) == 0);
+	CHECK(event_assign(&c->write_event, co_loop_base(co_loop_current()), -1, 0, on_socket, c) == 0);
 	if (co_timer_start(&c->retry_timer, clock_mono_us()) != 0) {
 		snprintf(err, err_len, "out of memory");
 		goto fail;

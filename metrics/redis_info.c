@@ -1,6 +1,7 @@
 /* redis_info.c: reads INFO sections and error replies. Pure; refuses nothing: what it doesn't know it leaves as it was. */
 #include "metrics/redis_info.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,4 +109,22 @@ const char *redis_info_reason(const char *error, bool *ret_refused)
 		return known[i].reason;
 	}
 	return NULL;
+}
+
+const char *redis_info_connect_reason(int err)
+{
+	switch (err) {
+	case ECONNREFUSED:
+		return "redis: connection refused";
+	case ENOENT:
+		return "redis: no such socket";
+	case EACCES:
+		return "redis: no access to the socket";
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return "redis: host unreachable";
+	case ETIMEDOUT:
+		return "redis: connect timed out";
+	}
+	return "redis: connect failed";
 }

@@ -53,9 +53,10 @@ static inline char *resp_put_bulk(char *p, const char *s, size_t len)
 
 static inline char *resp_put_bulk_u64(char *p, uint64_t n)
 {
-	char digits[20];
+	char digits[20] = "";
+	char *end = resp_put_u64(digits, n);
 
-	return resp_put_bulk(p, digits, (size_t)(resp_put_u64(digits, n) - digits));
+	return resp_put_bulk(p, digits, (size_t)(end - digits));
 }
 
 #endif
