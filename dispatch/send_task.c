@@ -15,7 +15,7 @@
 
 enum { AGAIN = 1, END = 2 };                    /* beside 0: go on to the next step */
 
-enum { NO_MEMORY_PAUSE_MS = 1000, REDIS_PAUSE_MS = 100 };
+enum { NO_MEMORY_PAUSE_MS = 1000, REDIS_PAUSE_MS = 100, LEASE_MARGIN_MS = 500 };
 
 static bool cancelled(void)
 {
@@ -134,6 +134,15 @@ static int settled(struct send *s, enum store_state state)
 	return end(s, SEND_SETTLED);
 }
 
+/* The attempt's time runs from the grant: a slow Redis must not use it up. It ends before the lease does, whose slack pays for that. */
+static void set_deadline(struct send *s)
+{
+	int64_t left_us = (s->lease_boot_ms - clock_boot_ms() - LEASE_MARGIN_MS) * 1000;
+	int64_t timeout_us = route_options(s->provider)->timeout_ms * INT64_C(1000);
+
+	s->deadline_us = clock_mono_us() + (timeout_us < left_us ? timeout_us : left_us);
+}
+
 static int granted(struct send *s, const struct store_claim *claim)
 {
 	s->lease_boot_ms = claim->lease_boot_ms;
@@ -142,8 +151,10 @@ static int granted(struct send *s, const struct store_claim *claim)
 		s->job->msg.parts = s->cut_parts;
 	if (claim->attempts > s->attempts)
 		s->attempts = claim->attempts;
-	if (s->provider != NULL)
+	if (s->provider != NULL) {
+		set_deadline(s);
 		return 0;
+	}
 	if (s->why != NULL)
 		return settle(s, STORE_FAILED, s->why);
 	return settle(s, STORE_LAPSED, "expired");
@@ -246,6 +257,7 @@ static int later(struct send *s, int64_t delay_us)
 	struct store_outcome release = { .step = STORE_RELEASE, .attempts = s->attempts, .at_ms = clock_wall_ms() };
 	int rc = -ECANCELED;
 
+	s->written = false;
 	if (!cancelled())
 		rc = store_outcome(s->dispatch->store, &s->job->msg, &release, NULL);
 	if (rc != -ECANCELED && delay_us > 0)
