@@ -15,6 +15,7 @@ static void test_redis_info_reads_its_sections(void **state)
 {
 	static const char text[] = "# Server\r\nredis_version:7.2.11\r\nrun_id:0123456789abcdef0123456789abcdef01234567\r\nloading:1\r\n"
 				   "role:slave\r\nmaster_link_status:down\r\nmaster_replid:fedc\r\naof_enabled:1\r\nmaxmemory_policy:noeviction";
+	static const char cut[] = "role:master\nmaxmemory_policy:allkeys-lru\nrun_id";
 	struct redis_info info = { 0 };
 
 	(void)state;
@@ -24,7 +25,7 @@ static void test_redis_info_reads_its_sections(void **state)
 	assert_string_equal(info.server.run_id, "0123456789abcdef0123456789abcdef01234567");
 	assert_string_equal(info.server.replication_id, "fedc");
 	assert_true(info.loading && info.replica && info.link_down && info.server.aof && info.server.noeviction);
-	redis_info_parse(&info, "role:master\nmaxmemory_policy:allkeys-lru\nrun_id", 49);
+	redis_info_parse(&info, cut, sizeof cut - 1);
 	assert_false(info.replica || info.server.noeviction);
 }
 
