@@ -1,8 +1,9 @@
 # The runtime against CPython's asyncio (tests/conformance/README.md). Included by the Makefile; uses its B, CC, PYTHON, flags, LIB, `obj`.
-# The ports' object comes before the library: what it defines, the library's own files aren't taken for.
-TRACE_OBJ := $(call obj,$(wildcard tests/conformance/trace*.c))
+# trace_port.c is in the place of the runtime's own ports.
+TRACE_OBJ := $(call obj,$(wildcard tests/conformance/trace*.c) $(CORO_SRC) $(BASE_SRC))
+TRACE_OBJ := $(filter-out $(call obj,dispatch/coro/poll_libevent.c dispatch/coro/offload_threads.c daemon/base/clock.c),$(TRACE_OBJ))
 TRACE_BIN := $(B)/tests/conformance/trace
-$(TRACE_BIN): $(TRACE_OBJ) $(LIB)
+$(TRACE_BIN): $(TRACE_OBJ)
 	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -pthread
 CONFORMANCE_BINS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/conformance/test_*.c))
 

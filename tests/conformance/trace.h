@@ -89,6 +89,8 @@ struct trace_run {
 	struct trace_slot slot[TRACE_SLOTS];
 	char unretrieved[2 * TRACE_HANDLES][80];
 	int n_unretrieved;
+	uint64_t last_turn;             /* the loop's */
+	int turns;                      /* with something in it */
 	FILE *out;
 };
 

@@ -21,12 +21,17 @@ static void append(struct trace_run *run, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Turns in which something is logged are counted, not those that pass in between: a callback that nobody wants any more makes one there. */
 static void stamp(struct trace_run *run)
 {
 	struct co_loop_stats stats;
 
 	co_loop_stats(run->loop, &stats);
-	append(run, "%lld %llu ", (long long)(clock_mono_us() / 1000), (unsigned long long)stats.turns_total);
+	if (run->turns == 0 || stats.turns_total != run->last_turn) {
+		run->last_turn = stats.turns_total;
+		run->turns++;
+	}
+	append(run, "%lld %d ", (long long)(clock_mono_us() / 1000), run->turns);
 }
 
 void trace_log(struct trace_run *run, const char *fmt, ...)
@@ -205,6 +210,10 @@ static void run_program(struct trace_run *run)
 	co_loop_on_unretrieved(run->loop, on_unretrieved, run);
 	things_new(run);
 	CHECK(co_run(run->loop, root, run, "root") == 0);
+	if (co_task_count(run->loop) > 0) {             /* some wait for each other: asyncio leaves them so as well */
+		co_loop_abandon(run->loop);
+		return;
+	}
 	for (int h = 0; h < run->n_handles; h++)
 		co_unref(run->handle[h]);
 	trace_sync_free(run);

@@ -41,7 +41,9 @@ class Dice:
 WEIGHTS = (("sleep", 10), ("yield", 6), ("await", 12), ("cancel", 9), ("uncancel", 2), ("cancelling", 2), ("setres", 4), ("seterr", 3),
            ("wait", 8), ("waitfor", 6), ("timeout", 7), ("resched", 2), ("try", 7), ("cleanup", 3), ("gather", 6), ("shield", 5),
            ("spawn", 6), ("qput", 5), ("qget", 5), ("qtryput", 1), ("qtryget", 1), ("acq", 5), ("rel", 4), ("evset", 2), ("evclear", 1),
-           ("evwait", 2), ("cbadd", 4), ("cbdel", 2), ("later", 3), ("laterdel", 1), ("raise", 2), ("ret", 1), ("state", 2))
+           ("evwait", 2), ("cbadd", 4), ("cbdel", 2), ("later", 3), ("laterdel", 1), ("raise", 2), ("ret", 1), ("state", 2),
+           ("group", 6), ("gspawn", 7), ("qdone", 1), ("qjoin", 1), ("qshut", 1), ("lock", 3), ("unlock", 3), ("cwait", 3), ("cnotify", 2),
+           ("bwait", 3), ("breset", 1), ("babort", 1))
 DECK = tuple(name for name, n in WEIGHTS for _ in range(n))
 BLOCKS = ("timeout", "try", "cleanup", "group")
 
@@ -53,16 +55,17 @@ class Generator:
         kinds = ["T"] * d.between(1, 6) + ["F"] * d.below(4) + ["G"] * d.below(4) + ["S"] * d.below(3)
         d.shuffle(kinds)
         self.kinds = ["T"] + kinds
-        self.queues = [d.below(3) for _ in range(d.below(3))]
+        self.queues = [d.pick("ffflp") + str(d.below(3)) for _ in range(d.below(3))]
         self.sems = [d.below(3) for _ in range(d.below(3))]
-        self.n_events = d.below(2)
+        self.n_events, self.n_locks, self.n_conds = d.below(2), d.below(2), d.chance(25)
+        self.barriers = [d.between(1, 3)] if d.chance(20) else []
 
     def handles(self, kinds, above=-1):
         return [i for i, k in enumerate(self.kinds) if k in kinds and i > above]
 
     def text(self):
-        lines = [f"program {self.seed}", "kinds " + "".join(self.kinds), " ".join(["queues", *map(str, self.queues)]),
-                 " ".join(["sems", *map(str, self.sems)]), f"events {self.n_events}"]
+        lines = [f"program {self.seed}", "kinds " + "".join(self.kinds), " ".join(["queues", *self.queues]),
+                 " ".join(["sems", *map(str, self.sems)]), f"events {self.n_events}", f"locks {self.n_locks}", f"conds {int(self.n_conds)}", " ".join(["barriers", *map(str, self.barriers)])]
         for task in self.handles("T"):
             lines.append(f"body {task}")
             if task == 0:
@@ -116,7 +119,7 @@ class Generator:
             return f"timeout {-1 if d.chance(8) else d.pick(DELAYS)}"
         if op == "try":
             return f"try {d.below(3)}"
-        return f"cleanup {d.below(3)}"
+        return f"cleanup {d.below(3)}" if op == "cleanup" else f"group {d.below(2)}"
 
     def any_of(self, kinds, above, form):
         found = self.handles(kinds, above)
@@ -184,6 +187,39 @@ class Generator:
 
     def op_qtryget(self, _task):
         return self.one(len(self.queues), "qtryget {}")
+
+    def op_qdone(self, _task):
+        return self.one(len(self.queues), "qdone {}")
+
+    def op_qjoin(self, _task):
+        return self.one(len(self.queues), "qjoin {}")
+
+    def op_qshut(self, _task):
+        return self.one(len(self.queues), "qshut {} " + str(self.dice.below(2)))
+
+    def op_lock(self, _task):
+        return self.one(self.n_locks, "lock {}")
+
+    def op_unlock(self, _task):
+        return self.one(self.n_locks, "unlock {}")
+
+    def op_cwait(self, _task):
+        return self.one(self.n_conds, "cwait {}")
+
+    def op_cnotify(self, _task):
+        return self.one(self.n_conds, "cnotify {} " + str(self.dice.between(1, 2)))
+
+    def op_bwait(self, _task):
+        return self.one(len(self.barriers), "bwait {}")
+
+    def op_breset(self, _task):
+        return self.one(len(self.barriers), "breset {}")
+
+    def op_babort(self, _task):
+        return self.one(len(self.barriers), "babort {}")
+
+    def op_gspawn(self, _task):
+        return self.any_of("T", 0, f"gspawn {self.dice.below(2)} {{}}")
 
     def op_acq(self, _task):
         return self.one(len(self.sems), "acq {}")

@@ -6,13 +6,15 @@ usage: trace_py.py <PROGRAMS    prints each trace, led by its `program` line
 What asyncio leaves open is fixed here, so that one trace is right: timers of equal time fire in the order of their making (asyncio: as
 the heap has them), sets of tasks iterate in the order of adding. One unit of loop time is a millisecond; time moves when nothing is ready."""
 import asyncio
+import errno
 import gc
 import heapq
 import sys
 from asyncio import base_events, events
 
 HORIZON_MS, ROUND_MS, ROUNDS = 200, 50, 60
-N_SLOTS = 6
+N_SLOTS, N_GROUPS = 6, 2
+QUEUES = {"f": asyncio.Queue, "l": asyncio.LifoQueue, "p": asyncio.PriorityQueue}
 MODES = (None, asyncio.ALL_COMPLETED, asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION)
 
 
@@ -32,7 +34,7 @@ class Loop(base_events.BaseEventLoop):
 
     def __init__(self):
         super().__init__()
-        self.now, self.turn, self.timers = 0, -1, 0
+        self.now, self.turn, self.timers = 0, 0, 0
         self._clock_resolution = 0.5
         self._selector = self
 
@@ -60,6 +62,22 @@ class Loop(base_events.BaseEventLoop):
         return timer
 
 
+class Ordered(dict):
+    """A set that iterates in the order of adding: for TaskGroup's members, and in wait(), where it decides who is looked at."""
+
+    def __init__(self, items=()):
+        super().__init__((x, True) for x in items)
+
+    def add(self, x):
+        self[x] = True
+
+    def discard(self, x):
+        self.pop(x, None)
+
+
+asyncio.tasks.set = Ordered
+
+
 class Items(list):
     """What gather gave; the members of a member are nobody's business."""
 
@@ -72,6 +90,12 @@ def describe(x):
         return "cancelled"
     if isinstance(x, TimeoutError):
         return "timeout"
+    if isinstance(x, BaseExceptionGroup):       # dispatch/coro: the first error
+        return describe(x.exceptions[0])
+    if isinstance(x, asyncio.QueueShutDown):
+        return f"error {errno.ESHUTDOWN}"
+    if isinstance(x, asyncio.BrokenBarrierError):
+        return f"error {errno.EPIPE}"
     if isinstance(x, Err):
         return f"error {x.args[0]}"
     if isinstance(x, BaseException):
@@ -149,6 +173,25 @@ class Body:
             raise
         self.log(i, "timeout left")
 
+    async def block_group(self, i, end, g):
+        groups, old = self.run.groups, self.run.groups[g]
+        try:
+            group = asyncio.TaskGroup()
+            group._tasks = Ordered()
+            async with group:
+                groups[g] = group
+                await self.block(i + 1, end)
+        except BaseExceptionGroup as e:
+            self.log(i, "group errors " + " ".join(map(describe, e.exceptions)))
+            raise
+        except BaseException as e:
+            self.log(i, f"group {outcome(e)}")
+            raise
+        finally:
+            if groups[g] is group:
+                groups[g] = old
+        self.log(i, "group 0")
+
     async def block_try(self, i, end, mode):
         """0 catches all, 1 cancels only, 2 all but cancels"""
         try:
@@ -192,6 +235,11 @@ class Body:
 
     async def wait_qput(self, q, value):
         await self.run.queues[q].put(value)
+        self.run.queue_open[q] += 1
+        return 0
+
+    async def wait_qjoin(self, q):
+        await self.run.queues[q].join()
         return 0
 
     async def wait_qget(self, q):
@@ -205,7 +253,59 @@ class Body:
         await self.run.events[e].wait()
         return 0
 
+    async def wait_lock(self, k):
+        await self.run.locks[k].acquire()
+        return 0
+
+    async def wait_cwait(self, c):
+        async with self.run.conds[c] as _:
+            await self.run.conds[c].wait()
+        return 0
+
+    async def wait_cnotify(self, c, n):
+        async with self.run.conds[c] as _:
+            self.run.conds[c].notify(n)
+        return 0
+
+    async def wait_bwait(self, b):
+        return await self.run.barriers[b].wait()
+
+    async def wait_breset(self, b):
+        await self.run.barriers[b].reset()
+        return 0
+
+    async def wait_babort(self, b):
+        await self.run.barriers[b].abort()
+        return 0
+
     # ---- what doesn't ----
+
+    def op_gspawn(self, g, h):
+        group = self.run.groups[g]
+        if group is None or self.run.handles[h] is not None:
+            return "none" if group is None else "busy"
+        if group._aborting or (group._exiting and not group._tasks):
+            return "shut"
+        return self.run.spawn(h, group.create_task)
+
+    def op_qdone(self, q):
+        if self.run.queue_open[q] == 0:
+            return "none"
+        self.run.queue_open[q] -= 1
+        self.run.queues[q].task_done()
+        return 0
+
+    def op_qshut(self, q, immediate):
+        if immediate:
+            self.run.queue_open[q] -= self.run.queues[q].qsize()
+        self.run.queues[q].shutdown(bool(immediate))
+        return 0
+
+    def op_unlock(self, k):
+        if not self.run.locks[k].locked():
+            return "none"
+        self.run.locks[k].release()
+        return 0
 
     def op_spawn(self, h):
         return self.run.spawn(h)
@@ -260,6 +360,9 @@ class Body:
             self.run.queues[q].put_nowait(value)
         except asyncio.QueueFull:
             return "full"
+        except asyncio.QueueShutDown as e:
+            return describe(e)
+        self.run.queue_open[q] += 1
         return 0
 
     def op_qtryget(self, q):
@@ -267,6 +370,8 @@ class Body:
             return self.run.queues[q].get_nowait()
         except asyncio.QueueEmpty:
             return "empty"
+        except asyncio.QueueShutDown as e:
+            return describe(e)
 
     def op_rel(self, s):
         self.run.sems[s].release()
@@ -307,10 +412,11 @@ class Run:
     """One program: its handles, slots and trace."""
 
     def __init__(self, lines):
-        self.loop = Loop()
+        self.loop, self.turns, self.last_turn = Loop(), 0, None
         self.events, self.trace, self.unretrieved = [], [], []
         self.loop.set_exception_handler(self.on_exception)
         self.bodies, self.slots, self.laters = {}, [None] * N_SLOTS, [None] * N_SLOTS
+        self.groups = [None] * N_GROUPS
         self.parse(lines)
 
     def parse(self, lines):
@@ -321,11 +427,18 @@ class Run:
                 self.kinds = words[0]
                 self.handles = [self.loop.create_future() if k == "F" else None for k in self.kinds]
             elif name == "queues":
-                self.queues = [asyncio.Queue(int(n)) for n in words]
+                self.queues = [QUEUES[word[0]](int(word[1:])) for word in words]
+                self.queue_open = [0] * len(words)
             elif name == "sems":
                 self.sems = [asyncio.Semaphore(int(n)) for n in words]
             elif name == "events":
                 self.events = [asyncio.Event() for _ in range(int(words[0]))]
+            elif name == "locks":
+                self.locks = [asyncio.Lock() for _ in range(int(words[0]))]
+            elif name == "conds":
+                self.conds = [asyncio.Condition() for _ in range(int(words[0]))]
+            elif name == "barriers":
+                self.barriers = [asyncio.Barrier(int(n)) for n in words]
             elif name == "body":
                 ops = self.bodies[int(words[0])] = []
             elif name == "end":
@@ -338,19 +451,24 @@ class Run:
                 ops.append((name, tuple(map(int, words)), 0))
 
     def log(self, text):
-        self.trace.append(f"{self.loop.now} {self.loop.turn} {text}")
+        if self.loop.turn != self.last_turn:
+            self.last_turn = self.loop.turn
+            self.turns += 1
+        self.trace.append(f"{self.loop.now} {self.turns} {text}")
 
     def on_exception(self, _loop, context):
+        if context["message"] == "Task was destroyed but it is pending!":
+            return
         if not context["message"].endswith("exception was never retrieved"):
             raise RuntimeError(context)
         f = context["future"]
         name = f.get_name() if isinstance(f, asyncio.Task) else "gather" if isinstance(f, asyncio.tasks._GatheringFuture) else "future"
         self.unretrieved.append(f"{name} {outcome(context['exception'])}")
 
-    def spawn(self, h):
+    def spawn(self, h, create=None):
         if self.handles[h] is not None:
             return "busy"
-        task = self.handles[h] = self.loop.create_task(Body(self, h).main(), name=f"t{h}")
+        task = self.handles[h] = (create or self.loop.create_task)(Body(self, h).main(), name=f"t{h}")
         task.add_done_callback(lambda f: self.log(f"t{h} done {state_of(f)}"))
         return 0
 
@@ -439,9 +557,11 @@ class Run:
     def main(self):
         self.loop.run_until_complete(self.root())
         loop, trace = self.loop, self.trace
-        self.handles = self.slots = self.laters = self.queues = None
+        stuck = any(f is not None and not f.done() for f in self.handles)
+        self.handles = self.slots = self.laters = self.groups = None
         gc.collect()
-        trace += ["unretrieved " + x for x in sorted(self.unretrieved)]
+        if not stuck:           # of what waits for itself nothing is ever collected in C
+            trace += ["unretrieved " + x for x in sorted(self.unretrieved)]
         loop.close()
         return trace
 
