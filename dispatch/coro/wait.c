@@ -127,8 +127,13 @@ static int wait_members(struct member *members, size_t n, enum co_wait_mode mode
 		co_done_add(members[i].f, &members[i].node, on_member_done, &w);
 	rc = co_waiter_wait(&w.waiter, deadline_us, "wait");
 	for (size_t i = 0; i < n; i++) {
+		bool is_done = co_done(members[i].f);
+
+		/* A callback on its way still looks at its member's error, in CPython after the wait. */
+		if (is_done && members[i].node.f != NULL)
+			on_member_done(members[i].f, &w);
 		co_done_remove(&members[i].node);
-		done += co_done(members[i].f);
+		done += is_done;
 		co_unref(members[i].f);
 	}
 	return rc == 0 || rc == -ETIMEDOUT ? done : rc;
