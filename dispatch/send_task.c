@@ -325,6 +325,7 @@ static int attempt(struct send *s)
 		leave_unsent(s);
 		return later(s, NO_MEMORY_PAUSE_MS * 1000);
 	}
+	s->written = false;
 	leave_provider(s, &s->result);
 	return follow(s);
 }
