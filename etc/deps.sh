@@ -30,6 +30,7 @@ build_packages() {
 test_packages() {
 	cat <<-'END'
 	libcmocka-dev
+	liblua5.1-0-dev
 	libnghttp2-dev
 	clang !clang
 	libclang-rt-dev libclang-rt-14-dev libclang-rt-16-dev libclang-rt-19-dev

@@ -10,7 +10,7 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/smsc.h"
 
-enum { CANCEL_US_MAX = 300 };           /* some turns of the loop */
+enum { CANCEL_US_MAX = 2000 };           /* some turns of the loop */
 
 /* ---- Redis ---- */
 
@@ -105,7 +105,7 @@ static void cancel_all(void *arg)
 
 void faults_on_reply(struct faults *f)
 {
-	if (f->cancels_left == 0 || !sim_chance(4))
+	if (f->cancels_left == 0 || !sim_chance(8))
 		return;
 	f->cancels_left--;
 	sim_after(sim_between(0, CANCEL_US_MAX), cancel_all, NULL);
@@ -234,7 +234,7 @@ struct faults *faults_new(int64_t heal_us)
 	f->heal_us = heal_us;
 	f->rate = (unsigned)sim_below(4);
 	f->crashes_left = f->rate > 0 ? (unsigned)sim_below(2 * f->rate + 1) : 0;
-	f->cancels_left = (unsigned)sim_below(3 * f->rate + 1);
+	f->cancels_left = (unsigned)sim_below(6 * f->rate + 1);
 	everyday_moods(f->rate);
 	sim.grid_us = sim_chance(30) ? sim_between(2000, 50000) : 0;
 	sim.redis->break_permille = 4 * f->rate;

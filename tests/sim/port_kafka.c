@@ -1,53 +1,21 @@
 /*
- * port_kafka.c: kafka_client.h against the simulated cluster. A client, its queues and what it has prefetched are the process' memory;
- * requests and answers on the way are the world's. As librdkafka: rebalances are told one after the other and wait for their answer,
- * a queue tells of records once, when it was empty, and a produce answers exactly once.
+ * port_kafka.c: kafka_client.h against the simulated cluster: a client's life and its group (queues and producing are in
+ * port_kafka_queue.c). A client, its queues and what it has prefetched are the process' memory; requests and answers on the way are
+ * the world's. As librdkafka: rebalances are told one after the other and wait for their answer, a queue tells of records once, when
+ * it was empty, and a produce answers exactly once.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "consumer/kafka_client.h"
 #include "daemon/base/alloc.h"
-#include "daemon/base/list.h"
 #include "dispatch/coro/coro.h"
 #include "tests/sim/kafka_sim.h"
+#include "tests/sim/port_kafka.h"
 #include "tests/sim/sim.h"
-#include "tests/sim/verify.h"
 
-enum { VALUE_MAX_BYTES = 4096 };        /* of the simulated broker: more is refused for good */
-
-struct kafka_client {
-	struct kafka_sim_member *member;        /* NULL: not one */
-	unsigned member_id;
-	unsigned generation;
-	struct co_queue *rebalances;            /* of struct kafka_rebalance; NULL in it: closed */
-	struct list queues;
-	bool closing;
-	unsigned users, producing;
-	int64_t told_us;                        /* when the last thing it was told arrives: order is kept */
-};
-
-struct kafka_queue {
-	struct list node;
-	struct kafka_client *client;
-	struct fetch *fetch;
-	unsigned partition;
-	bool reading;                           /* the assignment was answered */
-	int64_t position, fetched;              /* what was handed out; what is here; next offsets */
-	void (*on_readable)(void *arg);
-	void *arg;
-};
-
-/* The way from the broker to one queue. */
-struct fetch {
-	unsigned refs, incarnation;
-	struct kafka_queue *queue;              /* NULL: closed */
-	bool under_way;
-};
-
-static unsigned partition_of(const char *topic, int32_t partition)
+unsigned port_kafka_partition_of(const char *topic, int32_t partition)
 {
 	CHECK(strcmp(topic, KAFKA_SIM_TOPIC) == 0 && partition >= 0 && (unsigned)partition < sim.kafka->n_partitions);
 	return (unsigned)partition;
@@ -341,8 +309,6 @@ int kafka_client_next(struct kafka_client *client, struct kafka_rebalance **ret)
 	return 0;
 }
 
-static void fetch_soon(struct kafka_queue *q);
-
 static void start_reading(struct kafka_client *c, const struct kafka_part *part)
 {
 	list_each(node, &c->queues) {
@@ -352,7 +318,7 @@ static void start_reading(struct kafka_client *c, const struct kafka_part *part)
 			q->reading = true;
 			q->position = q->fetched = part->offset;
 			sim_trace("kafka: reads %u from %lld", q->partition, (long long)part->offset);
-			fetch_soon(q);
+			port_kafka_fetch(q);
 			return;
 		}
 	}
@@ -411,7 +377,7 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *re
 static void offsets_at_broker(struct request *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
-		const struct kafka_sim_log *log = &sim.kafka->logs[partition_of(r->parts[i].topic, r->parts[i].partition)];
+		const struct kafka_sim_log *log = &sim.kafka->logs[port_kafka_partition_of(r->parts[i].topic, r->parts[i].partition)];
 
 		r->parts[i].committed = log->committed;
 		r->parts[i].low = 0;
@@ -440,7 +406,7 @@ static void commit_at_broker(struct request *r)
 		return;
 	}
 	for (size_t i = 0; i < r->n; i++)
-		kafka_sim_commit(sim.kafka, partition_of(r->parts[i].topic, r->parts[i].partition), r->parts[i].offset);
+		kafka_sim_commit(sim.kafka, port_kafka_partition_of(r->parts[i].topic, r->parts[i].partition), r->parts[i].offset);
 }
 
 int kafka_client_commit(struct kafka_client *client, const struct kafka_part *parts, size_t n, int64_t deadline_us)
@@ -461,215 +427,6 @@ bool kafka_client_bounds(struct kafka_client *client, const char *topic, int32_t
 {
 	(void)client;
 	*ret_low = 0;
-	*ret_high = sim.kafka->logs[partition_of(topic, partition)].end;
+	*ret_high = sim.kafka->logs[port_kafka_partition_of(topic, partition)].end;
 	return true;
-}
-
-/* ---- a partition's queue ---- */
-
-static void fetch_unref(struct fetch *f)
-{
-	if (--f->refs == 0)
-		free(f);
-}
-
-static void on_fetch(void *arg)
-{
-	struct fetch *f = arg;
-	struct kafka_queue *q = sim_same(f->incarnation) ? f->queue : NULL;
-	int64_t end, was;
-
-	f->under_way = false;
-	if (q != NULL && q->reading && !sim.kafka->up) {
-		fetch_soon(q);
-	} else if (q != NULL && q->reading && sim_effect("kafka records")) {
-		end = sim.kafka->logs[q->partition].end;
-		was = q->fetched;
-		q->fetched = was + sim_between(1, 32);
-		if (q->fetched > end)
-			q->fetched = end;
-		if (q->fetched < was)
-			q->fetched = was;
-		if (was == q->position && q->fetched > was && q->on_readable != NULL)
-			q->on_readable(q->arg);
-		if (q->fetched < end)
-			fetch_soon(q);
-	}
-	fetch_unref(f);
-}
-
-static void fetch_soon(struct kafka_queue *q)
-{
-	if (q->fetch->under_way)
-		return;
-	q->fetch->under_way = true;
-	q->fetch->refs++;
-	sim_after(sim.kafka->up ? kafka_sim_latency_us() : 500000, on_fetch, q->fetch);
-}
-
-/* Fetch requests wait at the broker: whoever reads the partition, dead or alive, is found through its client. */
-void port_kafka_appended(unsigned partition)
-{
-	for (size_t i = 0; i < sim.kafka->n_members; i++) {
-		struct kafka_sim_member *m = &sim.kafka->members[i];
-
-		if (m->client == NULL || !sim_same(m->incarnation))
-			continue;
-		list_each(node, &m->client->queues) {
-			struct kafka_queue *q = list_entry(node, struct kafka_queue, node);
-
-			if (q->partition == partition && q->reading)
-				fetch_soon(q);
-		}
-	}
-}
-
-struct kafka_queue *kafka_queue_open(struct kafka_client *client, const char *topic, int32_t partition)
-{
-	struct kafka_queue *q = mem_zalloc(sizeof *q);
-
-	if (q == NULL)
-		return NULL;
-	q->client = client;
-	q->partition = partition_of(topic, partition);
-	q->fetch = sim_alloc(sizeof *q->fetch);
-	*q->fetch = (struct fetch){ .refs = 1, .incarnation = sim.incarnation, .queue = q };
-	list_append(&client->queues, &q->node);
-	return q;
-}
-
-int kafka_queue_attach(struct kafka_queue *queue, void (*on_readable)(void *arg), void *arg)
-{
-	queue->on_readable = on_readable;
-	queue->arg = arg;
-	return 0;
-}
-
-unsigned kafka_queue_read(struct kafka_queue *queue, struct kafka_record *ret_records, unsigned max)
-{
-	const struct kafka_sim_log *log = &sim.kafka->logs[queue->partition];
-	unsigned n = 0;
-
-	while (n < max && queue->position < queue->fetched) {
-		const struct kafka_sim_record *r = kafka_sim_at(log, queue->position);
-
-		if (r == NULL || r->offset >= queue->fetched) {
-			queue->position = queue->fetched;
-			break;
-		}
-		ret_records[n++] = (struct kafka_record){ .offset = r->offset, .timestamp_ms = r->timestamp_ms, .key = r->key, .value = r->value,
-							  .key_len = r->key_len, .value_len = r->value_len, .handle = (void *)1 };
-		queue->position = r->offset + 1;
-	}
-	if (queue->reading && queue->fetched < log->end)
-		fetch_soon(queue);
-	return n;
-}
-
-void kafka_queue_close(struct kafka_queue *queue)
-{
-	if (queue == NULL)
-		return;
-	queue->fetch->queue = NULL;
-	fetch_unref(queue->fetch);
-	list_remove(&queue->node);
-	mem_free(queue);
-}
-
-void kafka_record_free(struct kafka_record *record)
-{
-	CHECK(record->handle != NULL, "freed twice");
-	record->handle = NULL;
-}
-
-bool kafka_record_header(const struct kafka_record *record, const char *name, const void **ret_value, size_t *ret_len)
-{
-	(void)record;
-	(void)name;
-	(void)ret_value;
-	(void)ret_len;
-	return false;
-}
-
-/* ---- producing ---- */
-
-struct produce {
-	unsigned incarnation;
-	struct kafka_client *client;
-	struct kafka_sim_record record;
-	bool dead_topic;
-	kafka_sent_fn *on_sent;
-	void *arg;
-	int rc;
-	int64_t offset;
-};
-
-static void produce_free(struct produce *p)
-{
-	for (size_t i = 0; i < p->record.n_headers; i++) {
-		free(p->record.headers[i].name);
-		free(p->record.headers[i].value);
-	}
-	free(p->record.headers);
-	free(p->record.key);
-	free(p->record.value);
-	free(p);
-}
-
-static void on_produced(void *arg)
-{
-	struct produce *p = arg;
-
-	if (sim_same(p->incarnation) && sim_effect("kafka delivery report")) {
-		p->client->producing--;
-		p->on_sent(p->rc, 0, p->offset, p->arg);
-	}
-	produce_free(p);
-}
-
-static void on_produce(void *arg)
-{
-	struct produce *p = arg;
-	bool lost = !sim.healed && sim_below(1000) < sim.kafka->lose_permille;
-
-	if (!p->dead_topic)
-		p->rc = -ENOENT;
-	else if (p->record.value_len > VALUE_MAX_BYTES)
-		p->rc = -EMSGSIZE;
-	else if (!sim.kafka->up || (lost && sim_chance(50)))
-		p->rc = -EAGAIN;
-	if (p->rc == 0) {
-		p->offset = kafka_sim_append(sim.kafka, &sim.kafka->dead, &p->record, 0);
-		verify_dead(&p->record);
-	}
-	if (lost)
-		p->rc = -EAGAIN;
-	sim_after(kafka_sim_latency_us(), on_produced, p);
-}
-
-int kafka_client_produce(struct kafka_client *client, const struct kafka_message *message, kafka_sent_fn *on_sent, void *arg)
-{
-	struct produce *p = sim_alloc(sizeof *p);
-	struct kafka_sim_record *r = &p->record;
-
-	*p = (struct produce){ .incarnation = sim.incarnation, .client = client, .on_sent = on_sent, .arg = arg,
-			       .dead_topic = strcmp(message->topic, KAFKA_SIM_DEAD) == 0 };
-	r->timestamp_ms = message->timestamp_ms;
-	r->key = message->key != NULL ? sim_copy(message->key, message->key_len) : NULL;
-	r->key_len = message->key_len;
-	r->value = message->value != NULL ? sim_copy(message->value, message->value_len) : NULL;
-	r->value_len = message->value_len;
-	r->headers = sim_alloc((message->n_headers + 1) * sizeof *r->headers);
-	r->n_headers = message->n_headers;
-	for (size_t i = 0; i < message->n_headers; i++) {
-		const struct kafka_header *h = &message->headers[i];
-
-		r->headers[i] = (struct kafka_sim_header){ sim_copy(h->name, strlen(h->name)), sim_copy(h->value, h->len), h->len };
-	}
-	client->producing++;
-	if (sim_effect("kafka produce"))
-		sim_after(kafka_sim_latency_us(), on_produce, p);
-	else
-		produce_free(p);
-	return 0;
 }

@@ -261,8 +261,8 @@ struct redis_value redis_command_run(struct keyspace *keys, const struct redis_a
 	} commands[] = {
 		{ "GET", get, 2, 2 }, { "SET", set, 3, 8 }, { "DEL", del, 2, REDIS_ARGS_MAX }, { "UNLINK", del, 2, REDIS_ARGS_MAX },
 		{ "EXISTS", exists, 2, REDIS_ARGS_MAX }, { "EXPIRE", expire, 3, 4 }, { "PEXPIRE", expire, 3, 4 }, { "TTL", ttl, 2, 2 },
-		{ "PTTL", ttl, 2, 2 }, { "HGET", hget, 3, 3 }, { "HINCRBY", hincrby, 4, 4 }, { "HMGET", hmget, 3, 16 }, { "HSETNX", hsetnx, 4, 4 }, { "HGETALL", hgetall, 2, 2 },
-		{ "TIME", time_of_day, 1, 1 },
+		{ "PTTL", ttl, 2, 2 }, { "HGET", hget, 3, 3 }, { "HMGET", hmget, 3, 16 }, { "HSETNX", hsetnx, 4, 4 },
+		{ "HINCRBY", hincrby, 4, 4 }, { "HGETALL", hgetall, 2, 2 }, { "TIME", time_of_day, 1, 1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)

@@ -28,3 +28,8 @@ $(foreach m,$(notdir $(SIM_MUTANTS)),$(eval $(call sim_mutant,$(m))))
 
 .PHONY: sim
 sim: $(SIM_BIN) $(SIM_MUTANTS) ## the simulation and its planted bugs, without running them
+
+.PHONY: sim-check
+SIM_MODE ?= --smoke
+sim-check: sim
+	@B=$(B) tests/sim/run.sh $(SIM_MODE)
