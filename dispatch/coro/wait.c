@@ -117,6 +117,37 @@ static size_t collect(struct co_future *const *fs, size_t n, struct member *memb
 	return n_members;
 }
 
+/* In the order of completion. */
+static void look_in_line(struct list *line, struct wait *w)
+{
+	list_each(node, line) {
+		struct co_item *item = list_entry(node, struct co_item, node);
+		struct co_done_node *done = list_entry(item, struct co_done_node, item);
+
+		if (item->kind == CO_ITEM_DONE && done->fn == on_member_done && done->arg == w && --w->left > 0)
+			co_result(done->f);
+	}
+}
+
+/* Callbacks still on their way when a wait for the first error ends: CPython can't take them back, and each looks at its member's error,
+ * but for one that counts down to none left. Which one that is only the ready queue tells. */
+static void look_late(struct wait *w, const struct member *members, size_t n)
+{
+	struct co_loop *loop = co_loop_get();
+	size_t n_late = 0;
+
+	for (size_t i = 0; i < n; i++)
+		n_late += members[i].node.f != NULL && co_done(members[i].f);
+	if (n_late > 1 && n_late == w->left) {
+		look_in_line(&loop->running, w);
+		look_in_line(&loop->ready, w);
+		return;
+	}
+	for (size_t i = 0; i < n && n_late < w->left; i++)
+		if (members[i].node.f != NULL && co_done(members[i].f))
+			co_result(members[i].f);
+}
+
 static int wait_members(struct member *members, size_t n, enum co_wait_mode mode, int64_t deadline_us)
 {
 	struct wait w = { .left = n, .mode = mode };
@@ -126,14 +157,11 @@ static int wait_members(struct member *members, size_t n, enum co_wait_mode mode
 	for (size_t i = 0; i < n; i++)
 		co_done_add(members[i].f, &members[i].node, on_member_done, &w);
 	rc = co_waiter_wait(&w.waiter, deadline_us, "wait");
+	if (mode == CO_FIRST_EXCEPTION)
+		look_late(&w, members, n);
 	for (size_t i = 0; i < n; i++) {
-		bool is_done = co_done(members[i].f);
-
-		/* A callback on its way still looks at its member's error, in CPython after the wait. */
-		if (is_done && members[i].node.f != NULL)
-			on_member_done(members[i].f, &w);
 		co_done_remove(&members[i].node);
-		done += is_done;
+		done += co_done(members[i].f);
 		co_unref(members[i].f);
 	}
 	return rc == 0 || rc == -ETIMEDOUT ? done : rc;
