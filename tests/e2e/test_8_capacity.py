@@ -15,7 +15,7 @@ def test_many_in_flight_in_bounded_memory(world):
     world.open(partitions=8, delay_ms=1000)
     world.produce(2 * inflight)
     d = world.daemon({"daemon": {"inflight": inflight, "workers": 2}, "provider sim": {"max_inflight": inflight}})
-    until(lambda: world.provider.stats()["in_progress_max"] >= inflight * 0.95, 60 * SLOW, f"{inflight} at the provider at once")
+    until(lambda: d.state()["inflight"] >= inflight * 0.95, 60 * SLOW, f"{inflight} in flight at once")
     world.wait_committed(90)
     rss = d.proc.rss_peak_mb()
     assert d.drain() == 0
@@ -29,7 +29,7 @@ def test_many_in_flight_in_bounded_memory(world):
 def test_classic_table(world, n):
     world.open(partitions=8, delay_ms=1000)
     world.produce(n)
-    d = world.daemon({"daemon": {"inflight": max(n, 10)}, "provider sim": {"max_inflight": max(n, 10)}})
+    d = world.daemon({"daemon": {"inflight": 4 * n, "workers": 1}, "provider sim": {"max_inflight": 2 * n}})
     world.wait_committed(60)
     took = world.records.span_s()
     assert d.drain() == 0
