@@ -9,6 +9,7 @@ CONFORMANCE_BINS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/conforman
 
 .PHONY: conformance conformance-tools traces
 conformance-tools: $(CONFORMANCE_BINS) $(TRACE_BIN)
+tests: $(TRACE_BIN)
 conformance: conformance-tools ## the runtime against asyncio, case by case and by event trace
 	@B=$(B) PYTHON=$(PYTHON) tests/conformance/run.sh
 N ?= 2000

@@ -129,6 +129,8 @@ class Body:
         self.run.log(f"t{self.me} start")
         try:
             await self.block(0, len(self.ops))
+        except GeneratorExit:               # the program is over and this one stuck
+            raise
         except BaseException as e:
             self.run.log(f"t{self.me} end {outcome(e)}")
             raise
@@ -297,7 +299,7 @@ class Body:
 
     def op_qshut(self, q, immediate):
         if immediate:
-            self.run.queue_open[q] -= self.run.queues[q].qsize()
+            self.run.queue_open[q] = max(0, self.run.queue_open[q] - self.run.queues[q].qsize())
         self.run.queues[q].shutdown(bool(immediate))
         return 0
 

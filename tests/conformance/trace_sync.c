@@ -147,10 +147,10 @@ static int run_qjoin(struct trace_task *t, const struct trace_op *op)
 /* At once: each item that is still there counts as done. */
 static int run_qshut(struct trace_task *t, const struct trace_op *op)
 {
-	int q = op->arg[0];
+	int q = op->arg[0], size = (int)co_queue_size(t->run->queue[q]), *open = &t->run->queue_open[q];
 
 	if (op->arg[1] != 0)
-		t->run->queue_open[q] -= (int)co_queue_size(t->run->queue[q]);
+		*open = *open > size ? *open - size : 0;
 	co_queue_shutdown(t->run->queue[q], op->arg[1] != 0, NULL);
 	trace_say(t, op, "0");
 	return 0;
