@@ -453,7 +453,8 @@ static void test_admin_server_clients_that_leave(void **state)
 
 static void garbage_client(struct test *t)
 {
-	static const char *const lines[] = { "\r\n\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02", "GET /livez HTTP/1.1\r\nContent-Length: -5\r\n\r\n" };
+	static const char *const lines[] = { "\r\n\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02",
+					     "GET /livez HTTP/1.1\r\nContent-Length: -5\r\n\r\n" };
 
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
 		int fd = connect_to(t->path);
