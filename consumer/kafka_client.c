@@ -324,21 +324,41 @@ struct kafka_client *kafka_client_new_producer(const struct kafka_options *optio
 
 /* ---- the end ---- */
 
+/* The group asks for no partition any more, but their queues must not outlive the client: a last rebalance takes them back. */
+static void lose_all(struct kafka_client *c)
+{
+	struct kafka_rebalance *r;
+
+	log_warn("left the group without a goodbye");
+	while ((r = mem_zalloc(sizeof *r)) == NULL)
+		if (co_sleep_ms(5) < 0)
+			return;
+	*r = (struct kafka_rebalance){ .kind = KAFKA_LOST, .all = true };
+	while (co_queue_try_put(c->rebalances, r) < 0) {
+		if (co_sleep_ms(5) < 0) {
+			mem_free(r);
+			return;
+		}
+	}
+}
+
 static void leave_group(struct kafka_client *c, int64_t deadline_us)
 {
 	rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, c->queue);
 
-	if (error != NULL) {
+	if (error != NULL) {            /* a client that broke for good is refused: no revocation comes */
+		log_warn("kafka refused to close the member", LOG_STR("error", rd_kafka_err2name(rd_kafka_error_code(error))));
 		rd_kafka_error_destroy(error);
+		lose_all(c);
 		return;
 	}
 	while (!rd_kafka_consumer_closed(c->rk) && clock_mono_us() < deadline_us) {
 		serve(c);
 		if (co_sleep_ms(5) < 0)
-			return;
+			break;
 	}
 	if (!rd_kafka_consumer_closed(c->rk))
-		log_warn("left the group without a goodbye");
+		lose_all(c);
 }
 
 static void send_rest(struct kafka_client *c, int64_t deadline_us)

@@ -68,6 +68,7 @@ struct kafka_part {
 
 struct kafka_rebalance {
 	enum kafka_rebalance_kind { KAFKA_ASSIGN = 1, KAFKA_REVOKE, KAFKA_LOST } kind;
+	bool all;                       /* LOST, without parts: whatever is left; the client ends and the group won't ask for it */
 	size_t n;
 	struct kafka_part *parts;       /* with their topics, owned by this */
 };

@@ -98,7 +98,7 @@ int kafka_client_next(struct kafka_client *client, struct kafka_rebalance **ret)
 	return 0;
 }
 
-void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *r)
+static void tell_group(struct kafka_client *client, const struct kafka_rebalance *r)
 {
 	bool cooperative = strcmp(rd_kafka_rebalance_protocol(client->rk), "COOPERATIVE") == 0;
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)r->n);
@@ -124,6 +124,12 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *r)
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		log_error("kafka assignment refused", LOG_STR("error", rd_kafka_err2name(err)));
 	rd_kafka_topic_partition_list_destroy(list);
+}
+
+void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *r)
+{
+	if (!r->all)
+		tell_group(client, r);
 	mem_free(r);
 	client->users--;
 }

@@ -348,14 +348,15 @@ static int revoke_body(void *arg)
 	return 0;
 }
 
-static struct place *owned_place(const struct kafka_source *s, const struct kafka_part *part)
+static bool is_taken(const struct kafka_rebalance *r, const struct place *place)
 {
-	struct place *place = find_place(s, part->topic, part->partition);
+	bool taken = r->all;
 
-	return place != NULL && place->owned ? place : NULL;
+	for (size_t i = 0; i < r->n && !taken; i++)
+		taken = r->parts[i].partition == place->partition && strcmp(r->parts[i].topic, place->topic) == 0;
+	return place->owned && taken;
 }
 
-/* [suspends] until there is memory for the seats' lists. */
 static void list_revoked(struct kafka_source *s, const struct kafka_rebalance *r, struct intake_shared **room)
 {
 	for (unsigned i = 0; i < s->n_seats; i++) {
@@ -364,10 +365,10 @@ static void list_revoked(struct kafka_source *s, const struct kafka_rebalance *r
 		seat->lost = r->kind == KAFKA_LOST;
 		seat->revoked = room;
 		seat->n_revoked = 0;
-		for (size_t j = 0; j < r->n; j++) {
-			struct place *place = owned_place(s, &r->parts[j]);
+		list_each(node, &s->places) {
+			struct place *place = list_entry(node, struct place, node);
 
-			if (place != NULL && place->seat == seat)
+			if (place->seat == seat && is_taken(r, place))
 				seat->revoked[seat->n_revoked++] = &place->shared;
 		}
 		room += seat->n_revoked;
@@ -377,26 +378,28 @@ static void list_revoked(struct kafka_source *s, const struct kafka_rebalance *r
 static void on_revoke(struct kafka_source *s, struct kafka_rebalance *r)
 {
 	struct intake_shared **room;
+	unsigned taken = 0;
 
-	while ((room = mem_alloc((r->n + 1) * sizeof *room)) == NULL)
+	while ((room = mem_alloc((count_owned(s) + 1) * sizeof *room)) == NULL)
 		if (co_sleep_ms(NO_MEMORY_MS) < 0)
 			return;
 	list_revoked(s, r, room);
 	kafka_source_each_seat(s, revoke_body);
 	mem_free(room);
-	if (r->kind == KAFKA_LOST)
-		counters_add(COUNTER_PARTITIONS_LOST, r->n);
-	else if (kafka_source_commit(s, kafka_source_deadline(s->draining ? DRAINED_COMMIT_MS : COMMIT_TIMEOUT_MS)) < 0)
+	if (r->kind != KAFKA_LOST && kafka_source_commit(s, kafka_source_deadline(s->draining ? DRAINED_COMMIT_MS : COMMIT_TIMEOUT_MS)) < 0)
 		log_warn("last commit of revoked partitions failed: they count as lost");
-	for (size_t i = 0; i < r->n; i++) {
-		struct place *place = owned_place(s, &r->parts[i]);
+	list_each(node, &s->places) {
+		struct place *place = list_entry(node, struct place, node);
 
-		if (place == NULL)
+		if (!is_taken(r, place))
 			continue;
 		place->owned = false;
 		place->seat->owned--;
+		taken++;
 	}
-	log_info("partitions revoked", LOG_UINT("taken", r->n), LOG_UINT("owned", count_owned(s)), LOG_BOOL("lost", r->kind == KAFKA_LOST));
+	if (r->kind == KAFKA_LOST)
+		counters_add(COUNTER_PARTITIONS_LOST, taken);
+	log_info("partitions revoked", LOG_UINT("taken", taken), LOG_UINT("owned", count_owned(s)), LOG_BOOL("lost", r->kind == KAFKA_LOST));
 	kafka_client_answer(s->client, r);
 }
 

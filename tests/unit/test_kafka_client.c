@@ -1,0 +1,99 @@
+/* consumer/kafka_client*.c: what a real broker is hard to be made to do, on librdkafka's own mock cluster. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "consumer/kafka_client_private.h"
+
+#include <librdkafka/rdkafka_mock.h>    /* after rdkafka.h */
+
+enum { PARTITIONS = 2, PATIENCE_MS = 30000 };
+
+static int64_t in_time(void)
+{
+	return clock_mono_us() + PATIENCE_MS * 1000;
+}
+
+/* A member of a group on a cluster of its own, whose partitions are assigned; not answered yet. */
+static struct kafka_client *join(struct kafka_rebalance **ret)
+{
+	static const struct kafka_setting settings[] = { { "test.mock.num.brokers", "1" } };
+	static const char *const topics[] = { "jobs" };
+	struct kafka_options options = { .brokers = "none", .settings = settings, .n_settings = 1, .group_id = "g",
+					 .topics = topics, .n_topics = 1, .strategy = "range", .queue_kb = 1024 };
+	char err[256] = "";
+	struct kafka_client *c = kafka_client_new_consumer(&options, err, sizeof err);
+
+	assert_non_null(c);
+	assert_int_equal(rd_kafka_mock_topic_create(rd_kafka_handle_mock_cluster(c->rk), "jobs", PARTITIONS, 1), 0);
+	do {
+		assert_int_equal(kafka_client_next(c, ret), 0);
+		assert_int_equal((*ret)->kind, KAFKA_ASSIGN);
+		if ((*ret)->n == 0)
+			kafka_client_answer(c, *ret);   /* the topic wasn't there yet */
+	} while ((*ret)->n == 0);
+	assert_int_equal((*ret)->n, PARTITIONS);
+	return c;
+}
+
+static int close_body(void *arg)
+{
+	kafka_client_close(arg, in_time());
+	return 0;
+}
+
+static void on_loop(co_body_fn *body)
+{
+	struct co_loop *loop = co_loop_new();
+
+	assert_non_null(loop);
+	assert_int_equal(co_run(loop, body, NULL, "test"), 0);
+	co_loop_free(loop);
+}
+
+#define CASE(name) \
+	static int name##_body(void *arg); \
+	static void name(void **state) \
+	{ \
+		(void)state; \
+		on_loop(name##_body); \
+	} \
+	static int name##_body(void *arg)
+
+/* Its queues were left open: librdkafka asks for nothing back once it has refused the close. */
+CASE(test_kafka_client_refused_close_takes_all_back)
+{
+	struct kafka_rebalance *r;
+	struct kafka_client *c = join(&r);
+	struct co_future *closing;
+
+	(void)arg;
+	for (size_t i = 0; i < r->n; i++)
+		r->parts[i].offset = 0;
+	kafka_client_answer(c, r);
+	assert_int_equal(rd_kafka_test_fatal_error(c->rk, RD_KAFKA_RESP_ERR_INVALID_MSG, "a test's"), 0);
+	closing = co_task_new_static(close_body, c, "close");
+	assert_int_equal(kafka_client_next(c, &r), 0);
+	assert_int_equal(r->kind, KAFKA_LOST);
+	assert_true(r->all);
+	kafka_client_answer(c, r);
+	assert_int_equal(kafka_client_next(c, &r), -ESHUTDOWN);
+	assert_int_equal(co_await(closing), 0);
+	co_unref(closing);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kafka_client_refused_close_takes_all_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
