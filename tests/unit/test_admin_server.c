@@ -88,7 +88,7 @@ bool app_provider(const struct app *app, size_t index, struct route_status *ret)
 int app_reopen_logs(struct app *app) { (void)app; return 0; }
 unsigned app_tasks(struct app *app, app_task_fn *visit, void *arg, int64_t deadline_us)
 {
-	struct co_task_info info = { "a \"task\"", "waiting", "event", 12 };
+	struct co_task_info info = { .name = "a \"task\"", .state = "waiting", .awaits = "event", .age_us = 12 };
 
 	(void)app;
 	(void)deadline_us;
