@@ -85,6 +85,7 @@ const struct app_worker *app_worker(const struct app *app, unsigned index) { (vo
 size_t app_provider_count(const struct app *app) { (void)app; return 0; }
 const char *app_provider_name(const struct app *app, size_t index) { (void)app; (void)index; return NULL; }
 bool app_provider(const struct app *app, size_t index, struct route_status *ret) { (void)app; (void)index; (void)ret; return false; }
+int64_t app_longest_call_us(struct app *app) { (void)app; return 0; }
 int app_reopen_logs(struct app *app) { (void)app; return 0; }
 unsigned app_tasks(struct app *app, app_task_fn *visit, void *arg, int64_t deadline_us)
 {
