@@ -1,10 +1,13 @@
 # The runtime against CPython's asyncio (tests/conformance/README.md). Included by the Makefile; uses its B, CC, PYTHON, flags, LIB, `obj`.
-# trace_port.c is in the place of the runtime's own ports.
-TRACE_OBJ := $(call obj,$(wildcard tests/conformance/trace*.c) $(CORO_SRC) $(BASE_SRC))
-TRACE_OBJ := $(filter-out $(call obj,dispatch/coro/poll_libevent.c dispatch/coro/offload_threads.c daemon/base/clock.c),$(TRACE_OBJ))
+# Both stand on simulated time: trace_port.c is in the place of the runtime's own ports.
+SIMULATED := $(filter-out $(call obj,dispatch/coro/poll_libevent.c dispatch/coro/offload_threads.c daemon/base/clock.c), \
+	$(call obj,$(CORO_SRC) $(BASE_SRC))) $(B)/tests/conformance/trace_port.o
+TRACE_OBJ := $(sort $(call obj,$(wildcard tests/conformance/trace*.c)) $(SIMULATED))
 TRACE_BIN := $(B)/tests/conformance/trace
 $(TRACE_BIN): $(TRACE_OBJ)
 	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -pthread
+$(B)/tests/conformance/test_%: $(B)/tests/conformance/test_%.o $(SIMULATED)
+	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -pthread -lcmocka
 CONFORMANCE_BINS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/conformance/test_*.c))
 
 .PHONY: conformance conformance-tools traces

@@ -558,7 +558,7 @@ class Run:
 
     def main(self):
         self.loop.run_until_complete(self.root())
-        loop, trace = self.loop, self.trace
+        loop, trace = self.loop, list(self.trace)
         stuck = any(f is not None and not f.done() for f in self.handles)
         self.handles = self.slots = self.laters = self.groups = None
         gc.collect()
