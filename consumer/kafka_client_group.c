@@ -12,6 +12,8 @@
 struct commit {
 	struct list node;
 	struct co_future *future;       /* its result: the errno, positive */
+	struct kafka_part *parts;       /* of who waits; NULL: gone meanwhile */
+	size_t n;
 };
 
 static struct kafka_rebalance *copy_rebalance(struct kafka_client *c, rd_kafka_event_t *ev)
@@ -69,14 +71,33 @@ void kafka_client_drop_commits(struct kafka_client *c)
 		commit_end(list_entry(node, struct commit, node), -ESHUTDOWN);
 }
 
+/* Tells each part what the answer says of it: one topic that is gone must not hold the others' offsets back. `rc` is librdkafka's sum of
+ * it, an error where all have failed. 0, or the error of all. */
+static int fill_results(struct commit *commit, const rd_kafka_topic_partition_list_t *list, int rc)
+{
+	bool told = false;
+
+	for (size_t i = 0; i < commit->n; i++) {
+		struct kafka_part *p = &commit->parts[i];
+		const rd_kafka_topic_partition_t *answer = rd_kafka_topic_partition_list_find(list, p->topic, p->partition);
+		int err = answer != NULL ? kafka_client_errno(answer->err) : -EAGAIN;
+
+		if (err == -ESTALE)
+			return err;
+		told = told || err < 0;
+		p->err = err < 0 ? err : rc;
+	}
+	return told ? 0 : rc;
+}
+
 void kafka_client_on_commit(rd_kafka_event_t *ev)
 {
 	const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(ev);
 	struct commit *commit = rd_kafka_event_opaque(ev);
 	int rc = kafka_client_errno(rd_kafka_event_error(ev));
 
-	for (int i = 0; list != NULL && i < list->cnt && rc == 0; i++)
-		rc = kafka_client_errno(list->elems[i].err);
+	if (list != NULL && commit != NULL && commit->parts != NULL)
+		rc = fill_results(commit, list, rc);
 	if (rc < 0)
 		log_warn("offset commit failed", LOG_STR("error", rd_kafka_err2name(rd_kafka_event_error(ev))), LOG_INT("errno", -rc));
 	if (commit != NULL)
@@ -134,7 +155,7 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *r)
 	client->users--;
 }
 
-int kafka_client_commit(struct kafka_client *client, const struct kafka_part *parts, size_t n, int64_t deadline_us)
+int kafka_client_commit(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
 {
 	struct commit *commit = mem_zalloc(sizeof *commit);
 	struct co_future *future = co_future_new();
@@ -149,6 +170,8 @@ int kafka_client_commit(struct kafka_client *client, const struct kafka_part *pa
 	}
 	list = kafka_client_list(parts, n);
 	commit->future = co_ref(future);
+	commit->parts = parts;
+	commit->n = n;
 	list_append(&client->commits, &commit->node);
 	err = rd_kafka_commit_queue(client->rk, list, client->queue, NULL, commit);
 	rd_kafka_topic_partition_list_destroy(list);
@@ -157,6 +180,8 @@ int kafka_client_commit(struct kafka_client *client, const struct kafka_part *pa
 	client->users++;
 	rc = co_wait_for(future, deadline_us);
 	client->users--;
+	if (!co_done(future))
+		commit->parts = NULL;
 	if (rc >= 0)
 		rc = -rc;
 	co_unref(future);

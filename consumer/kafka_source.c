@@ -58,6 +58,8 @@ bool kafka_source_ready(const struct kafka_source *source, const char **ret_reas
 		reason = kafka_client_trouble(client);
 	if (reason == NULL && source->trouble[0] != '\0')
 		reason = source->trouble;
+	if (reason == NULL && source->commit_trouble[0] != '\0')
+		reason = source->commit_trouble;
 	if (reason == NULL)
 		reason = kafka_sink_trouble(source->sink);
 	if (reason == NULL && !source->joined)

@@ -164,9 +164,14 @@ static bool any_committed(const struct kafka_part *parts, size_t n)
  * other members, and ours after a crash, don't start at the beginning. 0, -EAGAIN and the like. */
 static int commit_latest(struct kafka_source *s, struct kafka_part *all, size_t n)
 {
+	int rc;
+
 	for (size_t i = 0; i < n; i++)
 		all[i].offset = all[i].high;
-	return kafka_client_commit(s->client, all, n, kafka_source_deadline(COMMIT_TIMEOUT_MS));
+	rc = kafka_client_commit(s->client, all, n, kafka_source_deadline(COMMIT_TIMEOUT_MS));
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = all[i].err;
+	return rc;
 }
 
 static void start_at(struct kafka_part *parts, size_t n, enum kafka_start start)
@@ -301,6 +306,7 @@ static int lend(struct kafka_source *s, const struct kafka_part *part)
 		return rc;
 	}
 	place->epoch = s->epoch;
+	place->commit_failures = 0;
 	place->owned = true;
 	place->seat->owned++;
 	return 0;
@@ -464,22 +470,44 @@ static struct kafka_part *list_due(const struct kafka_source *s, size_t *ret_n)
 	return parts;
 }
 
-static void on_committed(struct kafka_source *s, const struct kafka_part *parts, size_t n, uint32_t epoch)
+static void on_part(struct place *place, const struct kafka_part *part)
 {
+	if (part->err == 0) {
+		atomic_store_explicit(&place->shared.committed, part->offset, memory_order_release);
+		place->commit_failures = 0;
+		return;
+	}
+	place->commit_err = part->err;
+	if (place->commit_failures++ == 0)
+		log_error("offset not committed", LOG_STR("topic", place->topic), LOG_INT("partition", place->partition),
+			  LOG_INT("offset", part->offset), LOG_INT("errno", -part->err));
+}
+
+/* The group has answered: part by part. 0, -EAGAIN where another try may do, or what a part failed of. */
+static int on_answered(struct kafka_source *s, const struct kafka_part *parts, size_t n, uint32_t epoch)
+{
+	size_t failed = 0;
+	int rc = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		struct place *place = find_place(s, parts[i].topic, parts[i].partition);
 
 		if (place->epoch <= epoch)      /* not lent anew meanwhile */
-			atomic_store_explicit(&place->shared.committed, parts[i].offset, memory_order_release);
+			on_part(place, &parts[i]);
+		failed += parts[i].err < 0;
+		if (parts[i].err < 0 && rc != -EAGAIN)
+			rc = parts[i].err;
 	}
-	counters_add(COUNTER_COMMITS, 1);
-	if (s->commit_failures >= TROUBLED_COMMITS)
-		s->trouble[0] = '\0';
 	s->commit_failures = 0;
+	counters_add(COUNTER_COMMIT_ERRORS, failed > 0);
+	if (failed == n)
+		return rc;
+	counters_add(COUNTER_COMMITS, 1);
 	if (s->rejected)
 		set_stopped(s, false);
 	else
 		kafka_source_kick(s);
+	return rc;
 }
 
 static void on_commit_failed(struct kafka_source *s, int rc)
@@ -489,8 +517,26 @@ static void on_commit_failed(struct kafka_source *s, int rc)
 		log_warn("commit rejected: the group went on without us, reading stops");
 		set_stopped(s, true);
 	}
-	if (++s->commit_failures >= TROUBLED_COMMITS)
-		kafka_source_trouble(s, "kafka: offsets can't be committed");
+	s->commit_failures++;
+}
+
+/* Readiness names what can't be committed for long, while the other partitions go on. */
+static void say_commit_trouble(struct kafka_source *s)
+{
+	s->commit_trouble[0] = '\0';
+	if (s->commit_failures >= TROUBLED_COMMITS)
+		snprintf(s->commit_trouble, sizeof s->commit_trouble, "kafka: offsets can't be committed");
+	list_each(node, &s->places) {
+		const struct place *place = list_entry(node, struct place, node);
+
+		if (!place->owned || place->commit_failures < TROUBLED_COMMITS)
+			continue;
+		snprintf(s->commit_trouble, sizeof s->commit_trouble, "kafka: offsets of %s/%" PRId32 " can't be committed: %s",
+			 place->topic, place->partition,
+			 place->commit_err == -ENOENT ? "no such topic or partition" :
+			 place->commit_err == -EACCES ? "not authorised" : "not taken");
+		return;
+	}
 }
 
 int kafka_source_commit(struct kafka_source *s, int64_t deadline_us)
@@ -507,10 +553,11 @@ int kafka_source_commit(struct kafka_source *s, int64_t deadline_us)
 	if (n > 0) {
 		rc = kafka_client_commit(s->client, parts, n, deadline_us);
 		if (rc == 0)
-			on_committed(s, parts, n, epoch);
+			rc = on_answered(s, parts, n, epoch);
 		else if (rc != -ECANCELED)
 			on_commit_failed(s, rc);
 	}
+	say_commit_trouble(s);
 	mem_free(parts);
 	co_semaphore_release(&s->committing);
 	return rc;

@@ -31,6 +31,8 @@ struct place {
 	uint32_t epoch;
 	struct kafka_source_seat *seat;
 	struct intake_shared shared;
+	unsigned commit_failures;       /* in a row */
+	int commit_err;                 /* the last one's */
 	bool owned;
 };
 
@@ -47,7 +49,7 @@ struct kafka_source {
 	unsigned commit_failures;               /* in a row */
 	bool joined, draining, rejected;        /* rejected: the last commit was; nothing is read until one is taken */
 	_Atomic bool paused, commit_posted;
-	char trouble[160], fatal[300];
+	char trouble[160], commit_trouble[360], fatal[300];
 	unsigned n_seats;
 	struct kafka_source_seat seats[];
 };

@@ -409,7 +409,7 @@ static void commit_at_broker(struct request *r)
 		kafka_sim_commit(sim.kafka, port_kafka_partition_of(r->parts[i].topic, r->parts[i].partition), r->parts[i].offset);
 }
 
-int kafka_client_commit(struct kafka_client *client, const struct kafka_part *parts, size_t n, int64_t deadline_us)
+int kafka_client_commit(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
 {
 	struct request *r = sim_alloc(sizeof *r);
 

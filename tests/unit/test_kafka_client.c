@@ -89,10 +89,35 @@ CASE(test_kafka_client_refused_close_takes_all_back)
 	return 0;
 }
 
+/* Librdkafka's sum of it is an error, too, where all parts have failed. (The mock fails a list as a whole.) */
+CASE(test_kafka_client_commit_answers_part_by_part)
+{
+	struct kafka_rebalance *r;
+	struct kafka_client *c = join(&r);
+	struct kafka_part parts[] = { { .topic = "jobs", .partition = 0, .offset = 3 }, { .topic = "jobs", .partition = 1, .offset = 4 },
+				      { .topic = "jobs", .partition = 77, .offset = 3 } };
+	struct co_future *closing;
+
+	(void)arg;
+	kafka_client_answer(c, r);      /* nothing is read */
+	assert_int_equal(kafka_client_commit(c, parts, 2, in_time()), 0);
+	assert_int_equal(parts[0].err, 0);
+	assert_int_equal(parts[1].err, 0);
+	assert_int_equal(kafka_client_commit(c, &parts[2], 1, in_time()), 0);
+	assert_int_equal(parts[2].err, -ENOENT);
+	closing = co_task_new_static(close_body, c, "close");
+	while (kafka_client_next(c, &r) == 0)
+		kafka_client_answer(c, r);
+	assert_int_equal(co_await(closing), 0);
+	co_unref(closing);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kafka_client_refused_close_takes_all_back),
+		cmocka_unit_test(test_kafka_client_commit_answers_part_by_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,7 @@ static struct kafka_client *member;
 static struct kafka_queue queues[PARTITIONS];
 static bool refuses_close;
 static unsigned commits;
+static int commit_err[PARTITIONS];       /* what the group answers for each */
 
 int kafka_client_check(const struct kafka_options *options, char *err, size_t err_len)
 {
@@ -127,9 +128,11 @@ int kafka_client_offsets(struct kafka_client *client, struct kafka_part *parts, 
 	return 0;
 }
 
-int kafka_client_commit(struct kafka_client *client, const struct kafka_part *parts, size_t n, int64_t deadline_us)
+int kafka_client_commit(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
 {
-	(void)client, (void)parts, (void)n, (void)deadline_us;
+	(void)client, (void)deadline_us;
+	for (size_t i = 0; i < n; i++)
+		parts[i].err = commit_err[parts[i].partition];
 	commits++;
 	return 0;
 }
@@ -264,6 +267,7 @@ static struct kafka_source *start(void)
 
 	refuses_close = false;
 	commits = 0;
+	memset(commit_err, 0, sizeof commit_err);
 	s = kafka_source_start(&options, NULL, workers, 1, err, sizeof err);
 	assert_non_null(s);
 	return s;
@@ -327,11 +331,37 @@ CASE(test_kafka_source_refused_close_loses_what_is_left)
 	return 0;
 }
 
+/* One deleted topic, or one missing right, failed the whole list: all the others stopped at max_commit_skew. */
+CASE(test_kafka_source_one_refused_partition_holds_no_other_back)
+{
+	struct kafka_source *s = start();
+	const char *why = NULL;
+
+	(void)arg;
+	wait_until(kafka_source_ready(s, &why));
+	commit_err[1] = -ENOENT;
+	for (unsigned i = 0; i < PARTITIONS; i++)
+		seat.lent[i]->committable = 7;
+	wait_until(seat.lent[0]->committed == 7 && seat.lent[2]->committed == 7);
+	assert_int_equal(seat.lent[1]->committed, 0);
+	wait_until(!kafka_source_ready(s, &why));
+	assert_string_equal(why, "kafka: offsets of jobs/1 can't be committed: no such topic or partition");
+	seat.lent[0]->committable = 8;
+	wait_until(seat.lent[0]->committed == 8);
+	assert_false(kafka_source_ready(s, &why));
+	commit_err[1] = 0;
+	wait_until(seat.lent[1]->committed == 7);
+	wait_until(kafka_source_ready(s, &why));
+	end(s);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kafka_source_stop_returns_what_was_lent),
 		cmocka_unit_test(test_kafka_source_refused_close_loses_what_is_left),
+		cmocka_unit_test(test_kafka_source_one_refused_partition_holds_no_other_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
