@@ -1,6 +1,7 @@
 /*
  * coro.h: asyncio's tasks and futures in C. Who knows asyncio needs no manual, who knows only C needs only this header: it brings the
- * others with it (coro_wait.h: wait, gather, shield, timeout; coro_group.h: task group, waitset; coro_sync.h: lock to queue).
+ * others with it (coro_wait.h: wait, gather, shield, timeout; coro_group.h: task group, waitset; coro_sync.h: lock to queue;
+ * coro_diag.h: what tasks are doing).
  *
  * A loop belongs to one thread; everything below is called on that thread, co_post() and co_offload()'s bodies apart. A task is a
  * future that a body of its own completes; a body is plain C that runs on a stack of its own and suspends in the calls marked
@@ -17,7 +18,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "daemon/base/check.h"
 #include "daemon/base/clock.h"
@@ -42,7 +42,7 @@ void co_loop_free(struct co_loop *loop);
 /* The same without a word: a crash, for the simulation. */
 void co_loop_abandon(struct co_loop *loop);
 /* Runs until the body has returned, as a task called `name`; its result or error; -ESHUTDOWN if co_loop_stop() came first (the task
- * stays), -ENOMEM. loop.run_until_complete: other tasks stay as they are and go on when the loop runs again. */
+ * stays), -EDEADLK (coro_diag.h), -ENOMEM. loop.run_until_complete: other tasks stay as they are and go on when the loop runs again. */
 int co_run(struct co_loop *loop, co_body_fn *body, void *arg, const char *name);
 /* Runs until co_loop_stop(), which the current turn still completes. */
 void co_loop_run(struct co_loop *loop);
@@ -155,11 +155,28 @@ void co_done_remove(struct co_done_node *n);
 
 /* ---- tasks ---- */
 
-/* Schedules body(arg) for a later turn. The name is formatted at once and cut at 47 bytes. NULL: out of memory. */
-struct co_future *co_task_new(co_body_fn *body, void *arg, const char *name_fmt, ...)
-	__attribute__((format(printf, 3, 4))) MUST_CHECK;
+/* Where tasks are spawned, for overflows, dumps and figures; the macros below make one for each place. */
+struct co_site {
+	const char *file;
+	unsigned line;
+	unsigned stack_kib;             /* 0: as usual (64) */
+};
+#define CO_SITE(kib) \
+	({ \
+		static const struct co_site co_site_ = { __FILE__, __LINE__, (kib) }; \
+		&co_site_; \
+	})
+
+/* Schedules body(arg) for a later turn. The name is formatted at once and cut at 47 bytes. NULL: out of memory.
+ * struct co_future *co_task_new(co_body_fn *body, void *arg, const char *name_fmt, ...); */
+#define co_task_new(body, arg, ...) co_task_new_at(CO_SITE(0), body, arg, __VA_ARGS__)
 /* The same with a name that outlives the task and is not copied: for paths where formatting would cost. */
-struct co_future *co_task_new_static(co_body_fn *body, void *arg, const char *name) MUST_CHECK;
+#define co_task_new_static(body, arg, name) co_task_new_static_at(CO_SITE(0), body, arg, name)
+/* The same with a stack of its own of so many KiB (a constant), mapped for this task and unmapped at its end. */
+#define co_task_new_sized(kib, body, arg, ...) co_task_new_at(CO_SITE(kib), body, arg, __VA_ARGS__)
+struct co_future *co_task_new_at(const struct co_site *site, co_body_fn *body, void *arg, const char *name_fmt, ...)
+	__attribute__((format(printf, 4, 5))) MUST_CHECK;
+struct co_future *co_task_new_static_at(const struct co_site *site, co_body_fn *body, void *arg, const char *name) MUST_CHECK;
 struct co_future *co_task_current(void);                /* NULL outside a task */
 const char *co_task_name(const struct co_future *task);
 /* For a body's `return co_fail(-EPROTO, "no id in the reply");`: gives the current task's error words (not copied); returns `err`. */
@@ -167,15 +184,6 @@ int co_fail(int err, const char *text);
 bool co_task_uncancel(struct co_future *task);          /* takes one request back; true: none is left */
 unsigned co_task_cancelling(const struct co_future *task);
 size_t co_task_count(const struct co_loop *loop);
-/* Calls visit for every task of this thread's loop: name, state ("ready", "running", "waiting"), age. */
-struct co_task_info {
-	const char *name, *state, *awaits;
-	int64_t age_us;
-};
-typedef void(co_task_visit_fn)(const struct co_task_info *info, void *arg);
-void co_task_each(struct co_loop *loop, co_task_visit_fn *visit, void *arg);
-/* Writes a line per task, with its stack where it can be walked. */
-void co_task_dump(struct co_loop *loop, FILE *out);
 
 /* ---- the rest of the world ---- */
 
@@ -187,6 +195,7 @@ int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadlin
 /* [suspends] until fd is ready for EV_READ / EV_WRITE (libevent's flags): what it is ready for, -ECANCELED, -ETIMEDOUT. */
 int co_fd_wait(int fd, short what, int64_t deadline_us);
 
+#include "dispatch/coro/coro_diag.h"
 #include "dispatch/coro/coro_group.h"
 #include "dispatch/coro/coro_sync.h"
 #include "dispatch/coro/coro_wait.h"

@@ -23,9 +23,11 @@ struct co_group {
 	int errors[CO_GROUP_ERRORS];
 };
 void co_group_enter(struct co_group *g);
-/* A task of the group; a reference to it goes to ret_task, which may be NULL. -ESHUTDOWN: the group is ending; -ENOMEM. */
-int co_group_spawn(struct co_group *g, struct co_future **ret_task, co_body_fn *body, void *arg, const char *name_fmt, ...)
-	__attribute__((format(printf, 5, 6))) MUST_CHECK;
+/* A task of the group; a reference to it goes to ret_task, which may be NULL. -ESHUTDOWN: the group is ending; -ENOMEM.
+ * int co_group_spawn(struct co_group *g, struct co_future **ret_task, co_body_fn *body, void *arg, const char *name_fmt, ...); */
+#define co_group_spawn(g, ret_task, body, arg, ...) co_group_spawn_at(g, CO_SITE(0), ret_task, body, arg, __VA_ARGS__)
+int co_group_spawn_at(struct co_group *g, const struct co_site *site, struct co_future **ret_task, co_body_fn *body, void *arg,
+		      const char *name_fmt, ...) __attribute__((format(printf, 6, 7))) MUST_CHECK;
 /* [suspends] On every way out of the scope, with the body's code: the first error that there was (g->errors tells all), -ECANCELED if
  * the task was cancelled from outside and nothing failed, else `rc`. */
 int co_group_leave(struct co_group *g, int rc);

@@ -204,3 +204,10 @@ struct co_future *co_shield(struct co_future *inner)
 	co_done_add(f, &s->on_outer, on_outer_done, s);
 	return f;
 }
+
+struct co_future *co_gather_awaiter(struct co_done_node *n)
+{
+	if (n->fn == on_child_done)
+		return &((struct gather *)n->arg)->future;
+	return n->fn == on_inner_done ? &((struct shield *)n->arg)->future : NULL;
+}

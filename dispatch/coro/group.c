@@ -63,7 +63,8 @@ static void on_member_done(struct co_future *task, void *arg)
 	}
 }
 
-int co_group_spawn(struct co_group *g, struct co_future **ret_task, co_body_fn *body, void *arg, const char *name_fmt, ...)
+int co_group_spawn_at(struct co_group *g, const struct co_site *site, struct co_future **ret_task, co_body_fn *body, void *arg,
+		      const char *name_fmt, ...)
 {
 	struct co_pool *pool = &co_loop_get()->pool;
 	struct member *m;
@@ -75,7 +76,7 @@ int co_group_spawn(struct co_group *g, struct co_future **ret_task, co_body_fn *
 	if (m == NULL)
 		return -ENOMEM;
 	va_start(ap, name_fmt);
-	m->task = co_task_vnew(body, arg, name_fmt, ap);
+	m->task = co_task_vnew(site, body, arg, name_fmt, ap);
 	va_end(ap);
 	if (m->task == NULL) {
 		co_pool_release(pool, m, sizeof *m);
@@ -131,4 +132,11 @@ int co_group_leave(struct co_group *g, int rc)
 		co_cancel(g->parent);
 	}
 	return g->errors[0];
+}
+
+struct co_future *co_group_awaiter(struct co_done_node *n)
+{
+	struct co_waiter *w = n->fn == on_member_done ? ((struct member *)n->arg)->g->waiter : NULL;
+
+	return w != NULL ? &w->future : NULL;
 }

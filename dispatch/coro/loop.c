@@ -18,6 +18,8 @@ enum {
 	ITEMS_PER_READING = 8,
 	/* A callback that takes longer is worth reading the CPU clock, which is a system call. */
 	LONG_US = 1000,
+	/* What stacks were idle for so long go back to the system. */
+	TRIM_US = 1000000,
 };
 
 static _Thread_local struct co_loop *current_loop;
@@ -67,6 +69,7 @@ struct co_loop *co_loop_new(void)
 		return NULL;
 	}
 	current_loop = loop;
+	co_fault_start(loop);
 	return loop;
 }
 
@@ -88,6 +91,7 @@ void co_loop_abandon(struct co_loop *loop)
 		return;
 	CHECK(loop == current_loop, "a loop is freed by its own thread");
 	CHECK(loop->current == NULL && !loop->in_turn, "a loop is freed while it runs");
+	co_watchdog_stop(loop);
 	if (loop->offload != NULL)
 		co_offload_free(loop->offload);
 	drop_ready_posts(loop);
@@ -103,6 +107,8 @@ void co_loop_abandon(struct co_loop *loop)
 	co_timers_fini(&loop->timers);
 	co_stacks_fini(&loop->stacks);
 	co_pool_fini(&loop->pool);
+	co_fault_stop(loop);
+	co_marks_free(loop->marks);
 	mem_free(loop);
 	current_loop = NULL;
 }
@@ -114,7 +120,8 @@ void co_loop_free(struct co_loop *loop)
 	list_each(node, &loop->tasks) {
 		struct co_task *task = list_entry(node, struct co_task, all);
 
-		fprintf(stderr, "coro: task \"%s\" was not done when its loop ended (%s)\n", task->name, task->why);
+		fprintf(stderr, "coro: task \"%s\", spawned at %s:%u, was not done when its loop ended (%s)\n", task->name,
+			task->site->file, task->site->line, task->why);
 	}
 	co_loop_abandon(loop);
 }
@@ -231,16 +238,54 @@ static void run_item(struct co_loop *loop, struct co_item *item)
 	}
 }
 
+/* For ports that have none. */
+__attribute__((weak)) bool co_poll_watches(const struct co_poll *p)
+{
+	(void)p;
+	return false;
+}
+
+void co_loop_detect_deadlock(struct co_loop *loop, FILE *out)
+{
+	loop->deadlock_out = out;
+}
+
+/* About to sleep for ever with nobody outside to wake it. */
+static bool deadlocked(struct co_loop *loop)
+{
+	if (loop->n_tasks == 0 || loop->n_offloads > 0 || !list_empty(&loop->hooks) || co_poll_watches(loop->poll))
+		return false;
+	fprintf(loop->deadlock_out, "coro: deadlock: nothing can wake the tasks that are left\n");
+	co_task_dump(loop, loop->deadlock_out);
+	fflush(loop->deadlock_out);
+	loop->deadlocked = true;
+	loop->stopping = true;
+	return true;
+}
+
+static void set_phase(struct co_loop *loop, enum co_phase phase)
+{
+	__atomic_store_n(&loop->phase, (uint8_t)phase, __ATOMIC_RELAXED);
+}
+
 static void look_outside(struct co_loop *loop)
 {
 	int64_t deadline_us = 0;
 
 	if (list_empty(&loop->ready) && !loop->stopping && co_mailbox_sleep(loop->mailbox))
 		deadline_us = co_timers_next(&loop->timers);
+	if (__builtin_expect(loop->deadlock_out != NULL, 0) && deadline_us == CLOCK_NEVER && deadlocked(loop))
+		deadline_us = 0;
+	set_phase(loop, CO_PHASE_POLL);
 	co_poll_wait(loop->poll, deadline_us);
+	set_phase(loop, CO_PHASE_RUN);
 	co_mailbox_awake(loop->mailbox);
 	clock_update();
 	account(loop);
+	if (loop->read_us - loop->trim_us >= TRIM_US) {
+		loop->trim_us = loop->read_us;
+		co_stacks_trim(&loop->stacks, false);
+	}
 	loop->look_item = loop->items_total;
 	loop->look_us = loop->read_us;
 }
@@ -262,7 +307,8 @@ static void turn(struct co_loop *loop)
 	list_splice(&loop->running, &loop->ready);
 	while ((node = list_pop(&loop->running)) != NULL) {
 		run_item(loop, list_entry(node, struct co_item, node));
-		if (++loop->items_total >= loop->next_reading)
+		__atomic_store_n(&loop->items_total, loop->items_total + 1, __ATOMIC_RELAXED);
+		if (loop->items_total >= loop->next_reading)
 			account(loop);
 	}
 	loop->turns_total++;
@@ -282,11 +328,20 @@ void co_loop_run(struct co_loop *loop)
 	loop->cpu_us = clock_thread_cpu_us();
 	loop->cpu_read_us = loop->read_us = clock_mono_exact_us();
 	loop->next_reading = loop->items_total + 1;
+	loop->deadlocked = false;
+	set_phase(loop, CO_PHASE_RUN);
 	do
 		turn(loop);
 	while (!loop->stopping);
+	set_phase(loop, CO_PHASE_OUT);
 	loop->stopping = false;
 	loop->in_turn = false;
+}
+
+void co_loop_trim(struct co_loop *loop)
+{
+	co_stacks_trim(&loop->stacks, true);
+	co_pool_trim(&loop->pool);
 }
 
 void co_loop_stop(struct co_loop *loop)
@@ -313,6 +368,8 @@ int co_run(struct co_loop *loop, co_body_fn *body, void *arg, const char *name)
 	co_done_remove(&done);
 	if (co_done(task))
 		rc = co_result(task);
+	else if (loop->deadlocked)
+		rc = -EDEADLK;
 	co_unref(task);
 	return rc;
 }

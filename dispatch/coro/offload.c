@@ -112,7 +112,9 @@ int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadlin
 		job_free(job);
 		return rc;
 	}
+	loop->n_offloads++;
 	rc = co_waiter_wait(&w.waiter, deadline_us, "offload");
+	loop->n_offloads--;
 	if (w.over)
 		return rc;
 	job->wait = NULL;

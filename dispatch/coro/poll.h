@@ -5,6 +5,7 @@
 #ifndef CORO_POLL_H
 #define CORO_POLL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/base/check.h"
@@ -21,6 +22,8 @@ struct event_base *co_poll_base(struct co_poll *p);     /* NULL in the simulatio
 void co_poll_wait(struct co_poll *p, int64_t deadline_us);
 /* From any thread: ends the wait that is under way or the next one. */
 void co_poll_wake(struct co_poll *p);
+/* Whether it watches descriptors of anybody's; optional: a port without says no. */
+bool co_poll_watches(const struct co_poll *p);
 /* co_fd_wait(), on a task. */
 int co_poll_fd_wait(struct co_poll *p, int fd, short what, int64_t deadline_us);
 

@@ -133,6 +133,12 @@ void co_poll_wake(struct co_poll *p)
 		;
 }
 
+/* Two are its own. */
+bool co_poll_watches(const struct co_poll *p)
+{
+	return event_base_get_num_events(p->base, EVENT_BASE_COUNT_ADDED) > 2;
+}
+
 /* ---- waiting for a descriptor ---- */
 
 struct fd_wait {

@@ -1,6 +1,6 @@
 /*
- * pool.h: the memory of a loop's small objects (futures, tasks, waitset entries): freelists by size, cut from chunks that go back only
- * when the loop ends, all at once, whoever still points at them. Belongs to the loop's thread. Larger objects go to mem_alloc() and are
+ * pool.h: the memory of a loop's small objects (futures, tasks, waitset entries): freelists by size, cut from chunks that go back when
+ * the loop ends, all at once, whoever still points at them, or in co_pool_trim(). Belongs to the loop's thread. Larger objects go to mem_alloc() and are
  * kept in a list for the same end.
  */
 #ifndef CORO_POOL_H
@@ -28,6 +28,8 @@ struct co_pool {
 
 void co_pool_init(struct co_pool *p);
 void co_pool_fini(struct co_pool *p);
+/* Gives chunks back of which nothing is in use; needs some memory for that, and does nothing without. */
+void co_pool_trim(struct co_pool *p);
 /* The slow ways of the two below. */
 void *co_pool_grow(struct co_pool *p, size_t size) MUST_CHECK;
 void co_pool_free_big(void *ptr);

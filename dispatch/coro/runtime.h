@@ -42,6 +42,7 @@ struct co_task {
 	struct list all;
 	co_body_fn *body;
 	void *arg;
+	const struct co_site *site;
 	const char *name;
 	const char *why;                /* what it waits for, in a word */
 	int64_t born_us;
@@ -65,6 +66,8 @@ struct co_timers {
 	size_t n, cap;
 	uint64_t seq;
 };
+
+enum co_phase { CO_PHASE_OUT, CO_PHASE_RUN, CO_PHASE_POLL };
 
 struct co_loop {
 	struct list ready;              /* for the next turn */
@@ -92,6 +95,14 @@ struct co_loop {
 	int64_t read_us;                /* when it was */
 	int64_t cpu_us, cpu_read_us;    /* the thread's CPU time, and when that was read */
 	int64_t longest_call_us;
+	void *handler_stack;            /* fault.c's */
+	uint8_t phase;                  /* enum co_phase; the watchdog reads it, and items_total */
+	struct co_watchdog *watchdog;
+	struct co_marks *marks;         /* of stacks, if measured */
+	FILE *deadlock_out;             /* NULL: not looked for */
+	bool deadlocked;
+	unsigned n_offloads;            /* that tasks wait for */
+	int64_t trim_us;                /* when stacks were trimmed last */
 	co_unretrieved_fn *on_unretrieved;
 	void *on_unretrieved_arg;
 };
@@ -139,7 +150,7 @@ void co_done_run(struct co_item *item);
 /* task.c */
 void co_task_step(struct co_loop *loop, struct co_task *task);
 bool co_task_cancel(struct co_task *task);
-struct co_future *co_task_vnew(co_body_fn *body, void *arg, const char *name_fmt, va_list ap) MUST_CHECK;
+struct co_future *co_task_vnew(const struct co_site *site, co_body_fn *body, void *arg, const char *name_fmt, va_list ap) MUST_CHECK;
 void co_task_destroy(struct co_task *task);
 /* [suspends] co_await() with a word for dumps. */
 int co_await_for(struct co_future *f, const char *why);
@@ -167,6 +178,21 @@ bool co_gather_cancel(struct co_future *f);
 void co_gather_destroy(struct co_future *f);
 void co_gather_orphan(struct co_future *f);
 void co_shield_destroy(struct co_future *f);
+
+/* For dumps: the future on which somebody waits for what this callback is told; NULL: it is not this file's. */
+struct co_future *co_gather_awaiter(struct co_done_node *n);
+struct co_future *co_wait_awaiter(struct co_done_node *n);
+struct co_future *co_timeout_awaiter(struct co_done_node *n);
+struct co_future *co_group_awaiter(struct co_done_node *n);
+struct co_future *co_waitset_awaiter(struct co_item *item);
+
+/* fault.c */
+void co_fault_start(struct co_loop *loop);
+void co_fault_stop(struct co_loop *loop);
+
+/* marks.c */
+void co_marks_note(struct co_marks *m, const struct co_task *task);
+void co_marks_free(struct co_marks *m);
 
 /* waitset.c */
 void co_waitset_member_done(struct co_item *item);

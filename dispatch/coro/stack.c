@@ -18,12 +18,16 @@ enum { STACK_BYTES = 64 * 1024 };
 #endif
 
 enum {
-	PAGE_BYTES = 4096,
 	SLAB_STACKS = 32,
+	/* Of each 64 KiB of address space the guard is one page of 4 KiB; where pages are larger both are rounded up to them. */
+	LEAST_GUARD_BYTES = 4096,
 	/* Ended tasks' stacks that keep their memory; beyond it goes back to the system. */
 	WARM_MAX = 2048,
 	ZERO_WORDS = 16,
 	COLOURS = 48,
+	/* Slabs unmapped in one trim, so that it does not hold up the loop. */
+	TRIM_SLABS = 64,
+	TRIM_STACKS = 256,
 };
 
 #ifndef MADV_GUARD_INSTALL
@@ -31,17 +35,53 @@ enum {
 #endif
 
 struct co_stack_slab {
-	struct co_stack_slab *next;
+	struct list node;
 	char *base;
+	struct co_stack *cold;
+	unsigned n_cold;
 	struct co_stack stacks[SLAB_STACKS];
+};
+
+struct mapped {
+	struct co_stack stack;
+	struct list node;
+	size_t bytes;
 };
 
 /* Guards by mprotect(2) in the whole process, each of which splits a mapping; never more than a share of the system's limit. */
 static atomic_long protected_guards;
 
+size_t co_stack_guard_bytes(void)
+{
+	static atomic_size_t page;
+	size_t n = atomic_load_explicit(&page, memory_order_relaxed);
+
+	if (n == 0) {
+		n = (size_t)sysconf(_SC_PAGESIZE);
+		atomic_store_explicit(&page, n, memory_order_relaxed);
+	}
+	return n;
+}
+
+static size_t whole_pages(size_t bytes)
+{
+	size_t page = co_stack_guard_bytes();
+
+	return (bytes + page - 1) / page * page;
+}
+
+static size_t slab_bytes(const struct co_stacks *s)
+{
+	return s->stride * SLAB_STACKS;
+}
+
 void co_stacks_init(struct co_stacks *s)
 {
-	*s = (struct co_stacks){ 0 };
+	*s = (struct co_stacks){ .stride = co_stack_guard_bytes() + whole_pages(STACK_BYTES - LEAST_GUARD_BYTES) };
+	list_init(&s->slabs_cold);
+	list_init(&s->slabs_mixed);
+	list_init(&s->slabs_used);
+	list_init(&s->mapped);
 }
 
 static void drop_stack(struct co_stack *stack)
@@ -53,19 +93,39 @@ static void drop_stack(struct co_stack *stack)
 		atomic_fetch_sub(&protected_guards, 1);
 }
 
+static void unmap(char *base, size_t bytes)
+{
+	co_memory_lend(base, bytes);
+	co_memory_root(base, bytes, 0);
+	munmap(base, bytes);
+}
+
+static void slab_free(struct co_stacks *s, struct co_stack_slab *slab)
+{
+	for (size_t i = 0; i < SLAB_STACKS; i++)
+		drop_stack(&slab->stacks[i]);
+	unmap(slab->base, slab_bytes(s));
+	list_remove(&slab->node);
+	mem_free(slab);
+}
+
+static void mapped_free(struct mapped *m)
+{
+	drop_stack(&m->stack);
+	unmap(m->stack.bottom - co_stack_guard_bytes(), m->bytes);
+	list_remove(&m->node);
+	mem_free(m);
+}
+
 void co_stacks_fini(struct co_stacks *s)
 {
-	struct co_stack_slab *slab, *next;
+	struct list *all[] = { &s->slabs_cold, &s->slabs_mixed, &s->slabs_used };
 
-	for (slab = s->slabs; slab != NULL; slab = next) {
-		next = slab->next;
-		for (size_t i = 0; i < SLAB_STACKS; i++)
-			drop_stack(&slab->stacks[i]);
-		co_memory_lend(slab->base, (size_t)SLAB_STACKS * STACK_BYTES);
-		co_memory_root(slab->base, (size_t)SLAB_STACKS * STACK_BYTES, 0);
-		munmap(slab->base, (size_t)SLAB_STACKS * STACK_BYTES);
-		mem_free(slab);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		list_each(node, all[i])
+			slab_free(s, list_entry(node, struct co_stack_slab, node));
+	list_each(node, &s->mapped)
+		mapped_free(list_entry(node, struct mapped, node));
 	co_stacks_init(s);
 }
 
@@ -100,7 +160,8 @@ static bool advice_works(void *page)
 	int known = atomic_load(&answer);
 
 	if (known == 0) {
-		known = madvise(page, PAGE_BYTES, 9999) != 0 && madvise(page, PAGE_BYTES, MADV_GUARD_INSTALL) == 0 ? 1 : 2;
+		known = madvise(page, co_stack_guard_bytes(), 9999) != 0 &&
+			madvise(page, co_stack_guard_bytes(), MADV_GUARD_INSTALL) == 0 ? 1 : 2;
 		atomic_store(&answer, known);
 	}
 	return known == 1;
@@ -108,42 +169,52 @@ static bool advice_works(void *page)
 
 static enum co_stack_guard guard_page(char *page)
 {
-	if (advice_works(page) && madvise(page, PAGE_BYTES, MADV_GUARD_INSTALL) == 0)
+	if (advice_works(page) && madvise(page, co_stack_guard_bytes(), MADV_GUARD_INSTALL) == 0)
 		return CO_STACK_ADVISED;
-	if (atomic_fetch_add(&protected_guards, 1) < protected_limit() && mprotect(page, PAGE_BYTES, PROT_NONE) == 0)
+	if (atomic_fetch_add(&protected_guards, 1) < protected_limit() &&
+	    mprotect(page, co_stack_guard_bytes(), PROT_NONE) == 0)
 		return CO_STACK_PROTECTED;
 	atomic_fetch_sub(&protected_guards, 1);
 	return CO_STACK_UNGUARDED;
 }
 
+static char *map(size_t bytes)
+{
+	char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+
+	if (base == MAP_FAILED)
+		return NULL;
+	/* A huge page would make each task's one touched page 2 MB. Advice: where it is refused nothing is lost but memory. */
+	(void)madvise(base, bytes, MADV_NOHUGEPAGE);
+	co_memory_root(base, bytes, 1);
+	return base;
+}
+
 static int add_slab(struct co_stacks *s)
 {
 	struct co_stack_slab *slab = mem_zalloc(sizeof *slab);
-	size_t bytes = (size_t)SLAB_STACKS * STACK_BYTES;
 
 	if (slab == NULL)
 		return -ENOMEM;
-	slab->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-	if (slab->base == MAP_FAILED) {
+	slab->base = map(slab_bytes(s));
+	if (slab->base == NULL) {
 		mem_free(slab);
 		return -ENOMEM;
 	}
-	/* A huge page would make each task's one touched page 2 MB. Advice: where it is refused nothing is lost but memory. */
-	(void)madvise(slab->base, bytes, MADV_NOHUGEPAGE);
-	co_memory_root(slab->base, bytes, 1);
 	for (size_t i = SLAB_STACKS; i-- > 0;) {
 		struct co_stack *stack = &slab->stacks[i];
 		/* Tops at different offsets, or a round of 1,000 tasks fights for the same few cache sets; not over the whole page,
 		 * or one task in ten touches a second one for its first kilobyte. */
 		size_t colour = (s->n_total + i) * 7 % COLOURS * 64;
 
-		stack->bottom = slab->base + i * STACK_BYTES + PAGE_BYTES;
-		stack->top = slab->base + (i + 1) * STACK_BYTES - colour;
-		stack->next = s->cold;
-		s->cold = stack;
+		stack->bottom = slab->base + i * s->stride + co_stack_guard_bytes();
+		stack->top = slab->base + (i + 1) * s->stride - colour;
+		stack->slab = slab;
+		stack->next = slab->cold;
+		slab->cold = stack;
 	}
-	slab->next = s->slabs;
-	s->slabs = slab;
+	slab->n_cold = SLAB_STACKS;
+	list_append(&s->slabs_cold, &slab->node);
 	s->n_total += SLAB_STACKS;
 	s->n_free += SLAB_STACKS;
 	return 0;
@@ -170,10 +241,28 @@ void co_stack_unpromise(struct co_stacks *s)
 /* The first use: the guard is paid for here, so that address space that is never used costs nothing. */
 static void prepare(struct co_stacks *s, struct co_stack *stack)
 {
-	stack->guard = guard_page(stack->bottom - PAGE_BYTES);
+	stack->guard = guard_page(stack->bottom - co_stack_guard_bytes());
 	if (stack->guard == CO_STACK_UNGUARDED)
 		s->n_unguarded++;
 	stack->valgrind_id = VALGRIND_STACK_REGISTER(stack->bottom, stack->top);
+}
+
+/* Slabs that are in use already first, so that others may stay or become whole. */
+static struct co_stack *get_cold(struct co_stacks *s)
+{
+	struct list *slabs = !list_empty(&s->slabs_mixed) ? &s->slabs_mixed : &s->slabs_cold;
+	struct co_stack_slab *slab = list_entry(slabs->next, struct co_stack_slab, node);
+	struct co_stack *stack = slab->cold;
+
+	slab->cold = stack->next;
+	slab->n_cold--;
+	if (slab->n_cold == 0 || slabs == &s->slabs_cold) {
+		list_remove(&slab->node);
+		list_prepend(slab->n_cold == 0 ? &s->slabs_used : &s->slabs_mixed, &slab->node);
+	}
+	if (stack->guard == 0)
+		prepare(s, stack);
+	return stack;
 }
 
 struct co_stack *co_stack_get(struct co_stacks *s)
@@ -183,31 +272,66 @@ struct co_stack *co_stack_get(struct co_stacks *s)
 	CHECK(s->n_promised > 0);
 	s->n_promised--;
 	s->n_free--;
-	if (stack != NULL) {
-		s->warm = stack->next;
-		s->n_warm--;
-		return stack;
-	}
-	stack = s->cold;
-	s->cold = stack->next;
-	if (stack->guard == 0)
-		prepare(s, stack);
+	if (__builtin_expect(stack == NULL, 0))
+		return get_cold(s);
+	s->warm = stack->next;
+	if (--s->n_warm < s->n_warm_min)
+		s->n_warm_min = s->n_warm;
 	return stack;
 }
 
+struct co_stack *co_stack_map(struct co_stacks *s, size_t bytes)
+{
+	struct mapped *m = mem_zalloc(sizeof *m);
+	char *base;
+
+	if (m == NULL)
+		return NULL;
+	m->bytes = co_stack_guard_bytes() + whole_pages(bytes);
+	base = map(m->bytes);
+	if (base == NULL) {
+		mem_free(m);
+		return NULL;
+	}
+	m->stack.bottom = base + co_stack_guard_bytes();
+	m->stack.top = base + m->bytes;
+	prepare(s, &m->stack);
+	list_append(&s->mapped, &m->node);
+	return &m->stack;
+}
+
 /* Reading a page that was never touched maps the common zero page: no memory. */
-static void check_zero_words(const struct co_stack *stack, const char *name)
+__attribute__((no_sanitize("address", "thread"))) static void check_zero_words(const struct co_stack *stack, const char *name)
 {
 	const uint64_t *word = (const void *)stack->bottom;
 
+	VALGRIND_MAKE_MEM_DEFINED(stack->bottom, ZERO_WORDS * sizeof *word);
 	for (size_t i = 0; i < ZERO_WORDS; i++)
 		CHECK(word[i] == 0, "task \"%s\" overflowed its stack", name);
+}
+
+static void make_cold(struct co_stacks *s, struct co_stack *stack)
+{
+	struct co_stack_slab *slab = stack->slab;
+
+	(void)madvise(stack->bottom, s->stride - co_stack_guard_bytes(), MADV_DONTNEED);
+	stack->next = slab->cold;
+	slab->cold = stack;
+	slab->n_cold++;
+	if (slab->n_cold == SLAB_STACKS || slab->n_cold == 1) {
+		list_remove(&slab->node);
+		list_append(slab->n_cold == SLAB_STACKS ? &s->slabs_cold : &s->slabs_mixed, &slab->node);
+	}
 }
 
 void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name)
 {
 	if (stack->guard == CO_STACK_UNGUARDED)
 		check_zero_words(stack, name);
+	if (__builtin_expect(stack->slab == NULL, 0)) {
+		mapped_free((struct mapped *)stack);
+		return;
+	}
 	s->n_free++;
 	if (s->n_warm < WARM_MAX) {
 		stack->next = s->warm;
@@ -215,7 +339,58 @@ void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name)
 		s->n_warm++;
 		return;
 	}
-	(void)madvise(stack->bottom, (size_t)STACK_BYTES - PAGE_BYTES, MADV_DONTNEED);
-	stack->next = s->cold;
-	s->cold = stack;
+	make_cold(s, stack);
+}
+
+/* ---- giving back ---- */
+
+/* The warm ones that nobody needed lie at the end of the line. */
+static void cool(struct co_stacks *s, size_t n)
+{
+	struct co_stack **at = &s->warm, *stack, *next;
+
+	for (size_t keep = s->n_warm - n; keep > 0; keep--)
+		at = &(*at)->next;
+	stack = *at;
+	*at = NULL;
+	s->n_warm -= n;
+	for (; stack != NULL; stack = next) {
+		next = stack->next;
+		make_cold(s, stack);
+	}
+}
+
+void co_stacks_trim(struct co_stacks *s, bool all)
+{
+	size_t n = all || s->n_warm_min > s->n_warm ? s->n_warm : s->n_warm_min, slabs = 0;
+
+	cool(s, all || n < TRIM_STACKS ? n : TRIM_STACKS);
+	s->n_warm_min = s->n_warm;
+	/* One slab is kept, or a task now and then would map and unmap it each time. */
+	list_each(node, &s->slabs_cold) {
+		if (s->n_free < s->n_promised + 2 * SLAB_STACKS || (!all && slabs++ == TRIM_SLABS))
+			return;
+		slab_free(s, list_entry(node, struct co_stack_slab, node));
+		s->n_total -= SLAB_STACKS;
+		s->n_free -= SLAB_STACKS;
+	}
+}
+
+/* ---- high-water marks ---- */
+
+void co_stack_clear(struct co_stack *stack)
+{
+	size_t page = co_stack_guard_bytes();
+
+	(void)madvise(stack->bottom, (size_t)(stack->top - stack->bottom + page - 1) / page * page, MADV_DONTNEED);
+}
+
+__attribute__((no_sanitize("address", "thread"))) size_t co_stack_used(const struct co_stack *stack)
+{
+	const uint64_t *word = (const void *)stack->bottom, *top = (const void *)stack->top;
+
+	VALGRIND_MAKE_MEM_DEFINED(stack->bottom, (size_t)(stack->top - stack->bottom));
+	while (word < top && *word == 0)
+		word++;
+	return (size_t)((const char *)top - (const char *)word);
 }

@@ -1,6 +1,7 @@
 /*
  * stack.h: the stacks of a loop's tasks. Cut from slabs of address space that costs memory only where it is touched, with a guard
- * below each, and kept warm when a task ends. Belongs to the loop's thread; the budget of guards is the process's.
+ * below each, and kept warm when a task ends; what a spike leaves behind goes back by and by. Larger ones are mapped one by one.
+ * Belongs to the loop's thread; the budget of guards is the process's.
  */
 #ifndef CORO_STACK_H
 #define CORO_STACK_H
@@ -10,6 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/base/check.h"
+#include "daemon/base/list.h"
 
 /* What catches an overflow: an unmapped page, or words at the bottom that must have stayed zero. */
 enum co_stack_guard { CO_STACK_UNGUARDED = 1, CO_STACK_ADVISED, CO_STACK_PROTECTED };
@@ -18,15 +20,20 @@ struct co_stack {
 	struct co_stack *next;
 	char *bottom;                   /* the lowest byte that may be used */
 	char *top;                      /* 64-byte aligned */
+	struct co_stack_slab *slab;     /* NULL: mapped by itself */
 	unsigned valgrind_id;
 	enum co_stack_guard guard;
 };
 
-struct co_stack_slab;
 struct co_stacks {
-	struct co_stack *warm, *cold;
-	struct co_stack_slab *slabs;
+	struct co_stack *warm;
+	struct list slabs_cold;         /* no stack of theirs is in use or warm */
+	struct list slabs_mixed;        /* some are cold */
+	struct list slabs_used;         /* none is cold */
+	struct list mapped;
+	size_t stride;                  /* from one stack to the next in a slab */
 	size_t n_warm, n_free, n_total, n_promised;
+	size_t n_warm_min;              /* since the last trim: so many nobody needed */
 	size_t n_unguarded;             /* counter: these have only the zero words */
 };
 
@@ -39,7 +46,16 @@ int co_stack_promise(struct co_stacks *s) MUST_CHECK;
 void co_stack_unpromise(struct co_stacks *s);
 /* Uses up a promise. */
 struct co_stack *co_stack_get(struct co_stacks *s);
+/* One of its own of at least so many bytes, beside the promises. NULL: out of memory. */
+struct co_stack *co_stack_map(struct co_stacks *s, size_t bytes) MUST_CHECK;
 /* Gives a stack back; `name` is who overflowed it, should the zero words show that. */
 void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name);
+/* Gives back what has lain idle since the last call, a bounded piece of it unless `all`. */
+void co_stacks_trim(struct co_stacks *s, bool all);
+/* How far below its bottom a stack's guard reaches: the page size. */
+size_t co_stack_guard_bytes(void);
+/* For high-water marks: makes all of it read as zero, and finds how much is not any more. */
+void co_stack_clear(struct co_stack *stack);
+size_t co_stack_used(const struct co_stack *stack);
 
 #endif

@@ -8,7 +8,16 @@
 
 #include "dispatch/coro/runtime.h"
 
-static struct co_task *task_new(co_body_fn *body, void *arg)
+/* Mapped now, so that later nothing can fail; kept in the context, which has no use yet. */
+static int own_stack(struct co_loop *loop, struct co_task *task, const struct co_site *site)
+{
+	struct co_stack *stack = co_stack_map(&loop->stacks, (size_t)site->stack_kib * 1024);
+
+	task->context.sp = stack;
+	return stack != NULL ? 0 : -ENOMEM;
+}
+
+static struct co_task *task_new(const struct co_site *site, co_body_fn *body, void *arg)
 {
 	struct co_loop *loop = co_loop_get();
 	struct co_task *task;
@@ -16,10 +25,13 @@ static struct co_task *task_new(co_body_fn *body, void *arg)
 	if (co_stack_promise(&loop->stacks) < 0)
 		return NULL;
 	task = co_task_of(co_future_alloc(loop, sizeof *task, CO_KIND_TASK));
-	if (task == NULL) {
+	if (task == NULL || (site->stack_kib > 0 && own_stack(loop, task, site) < 0)) {
 		co_stack_unpromise(&loop->stacks);
+		if (task != NULL)
+			co_task_destroy(task);
 		return NULL;
 	}
+	task->site = site;
 	task->future.refs = 2;          /* the caller's and the loop's */
 	co_item_init(&task->wake, CO_ITEM_TASK);
 	task->awaiting = NULL;
@@ -38,9 +50,9 @@ static struct co_task *task_new(co_body_fn *body, void *arg)
 	return task;
 }
 
-struct co_future *co_task_vnew(co_body_fn *body, void *arg, const char *name_fmt, va_list ap)
+struct co_future *co_task_vnew(const struct co_site *site, co_body_fn *body, void *arg, const char *name_fmt, va_list ap)
 {
-	struct co_task *task = task_new(body, arg);
+	struct co_task *task = task_new(site, body, arg);
 
 	if (task == NULL)
 		return NULL;
@@ -49,20 +61,20 @@ struct co_future *co_task_vnew(co_body_fn *body, void *arg, const char *name_fmt
 	return &task->future;
 }
 
-struct co_future *co_task_new(co_body_fn *body, void *arg, const char *name_fmt, ...)
+struct co_future *co_task_new_at(const struct co_site *site, co_body_fn *body, void *arg, const char *name_fmt, ...)
 {
 	struct co_future *f;
 	va_list ap;
 
 	va_start(ap, name_fmt);
-	f = co_task_vnew(body, arg, name_fmt, ap);
+	f = co_task_vnew(site, body, arg, name_fmt, ap);
 	va_end(ap);
 	return f;
 }
 
-struct co_future *co_task_new_static(co_body_fn *body, void *arg, const char *name)
+struct co_future *co_task_new_static_at(const struct co_site *site, co_body_fn *body, void *arg, const char *name)
 {
-	struct co_task *task = task_new(body, arg);
+	struct co_task *task = task_new(site, body, arg);
 
 	if (task == NULL)
 		return NULL;
@@ -199,8 +211,14 @@ static void finish(struct co_loop *loop, struct co_task *task, int rc)
 
 static void begin(struct co_loop *loop, struct co_task *task)
 {
-	struct co_stack *stack = co_stack_get(&loop->stacks);
+	struct co_stack *stack = task->context.sp;
 
+	if (__builtin_expect(task->site->stack_kib == 0, 1))
+		stack = co_stack_get(&loop->stacks);
+	else
+		co_stack_unpromise(&loop->stacks);
+	if (__builtin_expect(loop->marks != NULL, 0))
+		co_stack_clear(stack);
 	task->stack = stack;
 	co_context_make(&task->context, stack->bottom, stack->top, entry, task);
 	co_fiber_init(&task->fiber, stack->bottom, stack->top);
@@ -211,6 +229,8 @@ void co_task_step(struct co_loop *loop, struct co_task *task)
 	if (__builtin_expect(task->stack == NULL, 0)) {
 		if (task->must_cancel) {
 			co_stack_unpromise(&loop->stacks);
+			if (task->site->stack_kib > 0)
+				co_stack_put(&loop->stacks, task->context.sp, task->name);
 			finish(loop, task, -ECANCELED);
 			return;
 		}
@@ -225,6 +245,8 @@ void co_task_step(struct co_loop *loop, struct co_task *task)
 	if (!task->finished)
 		return;
 	co_fiber_fini(&task->fiber);
+	if (__builtin_expect(loop->marks != NULL, 0))
+		co_marks_note(loop->marks, task);
 	co_stack_put(&loop->stacks, task->stack, task->name);
 	task->stack = NULL;
 	finish(loop, task, task->rc);

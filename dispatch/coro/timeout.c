@@ -99,3 +99,8 @@ int co_wait_for(struct co_future *f, int64_t deadline_us)
 		return rc;
 	return co_timeout_leave(&t, co_await(f));
 }
+
+struct co_future *co_timeout_awaiter(struct co_done_node *n)
+{
+	return n->fn == on_end ? &((struct co_waiter *)n->arg)->future : NULL;
+}

@@ -185,6 +185,11 @@ int co_wait(struct co_future *const *fs, size_t n, enum co_wait_mode mode, int64
 	return rc;
 }
 
+struct co_future *co_wait_awaiter(struct co_done_node *n)
+{
+	return n->fn == on_member_done ? &((struct wait *)n->arg)->waiter.future : NULL;
+}
+
 int co_fd_wait(int fd, short what, int64_t deadline_us)
 {
 	return co_poll_fd_wait(co_loop_get()->poll, fd, what, deadline_us);

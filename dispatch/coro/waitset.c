@@ -178,3 +178,10 @@ size_t co_waitset_size(const struct co_waitset *ws)
 {
 	return ws->size;
 }
+
+struct co_future *co_waitset_awaiter(struct co_item *item)
+{
+	struct co_waitset *ws = list_entry(item, struct entry, item)->ws;
+
+	return list_empty(&ws->waiters) ? NULL : &list_entry(ws->waiters.next, struct co_waiter, node)->future;
+}
