@@ -39,8 +39,15 @@ void keyspace_set_string(struct key *key, const char *value, size_t len);
 struct key_field *keyspace_field(struct key *key, const char *name, size_t len);
 void keyspace_set_field(struct key *key, const char *name, size_t len, const char *value, size_t value_len);
 
-/* Calls visit for each key that is there, oldest first. */
+/* What is about to change is noted, so that keyspace_undo() can take back what changed after `us`; ended by keyspace_forget(), which
+ * drops notes before `us`. */
+void keyspace_note(struct keyspace *k, const char *name, size_t len, int64_t us);
+void keyspace_forget(struct keyspace *k, int64_t us);
 typedef void(keyspace_visit_fn)(const struct key *key, void *arg);
+/* Calls visit for each key that is as it was before, then. */
+void keyspace_undo(struct keyspace *k, int64_t us, keyspace_visit_fn *visit, void *arg);
+
+/* Calls visit for each key that is there, oldest first. */
 void keyspace_each(struct keyspace *k, int64_t now_ms, keyspace_visit_fn *visit, void *arg);
 
 #endif

@@ -360,7 +360,7 @@ static void on_connected(void *arg)
 			c->reason = "redis: ready";
 			c->failures = 0;
 			c->server = (struct redis_client_server){ .major = 7, .minor = 2, .aof = true, .noeviction = true,
-								  .fsync = REDIS_FSYNC_ALWAYS };
+								  .fsync = sim.redis->fsync };
 			snprintf(c->server.run_id, sizeof c->server.run_id, "%s", sim.redis->run_id);
 			snprintf(c->server.replication_id, sizeof c->server.replication_id, "%s", sim.redis->run_id);
 			sim_trace("redis client: up");

@@ -50,7 +50,7 @@ static struct worker_options worker_options(unsigned index, uint64_t incarnation
 		.index = index, .count = process.options.workers, .providers = process.providers, .n_providers = SMSC_PROVIDERS,
 		.store = {
 			.url = "redis://127.0.0.1:6379/0", .command_timeout_ms = 1500, .reconnect_ms_max = 2000, .shards = PROCESS_SHARDS,
-			.durability = STORE_LOCAL, .retention_s = 7 * 86400, .rates_retention_s = 35 * 86400,
+			.durability = process.options.waits_for_aof ? STORE_AOF : STORE_LOCAL, .retention_s = 7 * 86400, .rates_retention_s = 35 * 86400,
 			.receipt_deadline_s = 86400, .lease_slack_ms = 5000, .max_resends = 3, .instance = process.instance,
 			.incarnation = incarnation,
 		},

@@ -14,6 +14,7 @@ struct dispatch;
 /* What a seed decides about it, once. */
 struct process_options {
 	unsigned workers, timeout_ms;
+	bool waits_for_aof;             /* durability = aof; else local */
 	bool fixed_member;              /* group.instance.id */
 	bool new_name_each_time;        /* another instance after a crash: leases must run out */
 };

@@ -252,22 +252,28 @@ static struct redis_value time_of_day(struct keyspace *keys, const struct redis_
 	return reply;
 }
 
-struct redis_value redis_command_run(struct keyspace *keys, const struct redis_arg *args, size_t n)
+struct redis_value redis_command_run(struct keyspace *keys, const struct redis_arg *args, size_t n, bool notes)
 {
 	static const struct {
 		const char *name;
 		struct redis_value (*run)(struct keyspace *keys, const struct redis_arg *args, size_t n);
 		size_t least, most;
+		size_t writes;                  /* how many of the arguments are keys that it writes; SIZE_MAX: all */
 	} commands[] = {
-		{ "GET", get, 2, 2 }, { "SET", set, 3, 8 }, { "DEL", del, 2, REDIS_ARGS_MAX }, { "UNLINK", del, 2, REDIS_ARGS_MAX },
-		{ "EXISTS", exists, 2, REDIS_ARGS_MAX }, { "EXPIRE", expire, 3, 4 }, { "PEXPIRE", expire, 3, 4 }, { "TTL", ttl, 2, 2 },
-		{ "PTTL", ttl, 2, 2 }, { "HGET", hget, 3, 3 }, { "HMGET", hmget, 3, 16 }, { "HSETNX", hsetnx, 4, 4 },
-		{ "HINCRBY", hincrby, 4, 4 }, { "HGETALL", hgetall, 2, 2 }, { "TIME", time_of_day, 1, 1 },
+		{ "GET", get, 2, 2, 0 }, { "SET", set, 3, 8, 1 }, { "DEL", del, 2, REDIS_ARGS_MAX, SIZE_MAX },
+		{ "UNLINK", del, 2, REDIS_ARGS_MAX, SIZE_MAX }, { "EXISTS", exists, 2, REDIS_ARGS_MAX, 0 }, { "EXPIRE", expire, 3, 4, 1 },
+		{ "PEXPIRE", expire, 3, 4, 1 }, { "TTL", ttl, 2, 2, 0 }, { "PTTL", ttl, 2, 2, 0 }, { "HGET", hget, 3, 3, 0 },
+		{ "HMGET", hmget, 3, 16, 0 }, { "HSETNX", hsetnx, 4, 4, 1 }, { "HINCRBY", hincrby, 4, 4, 1 }, { "HGETALL", hgetall, 2, 2, 0 },
+		{ "TIME", time_of_day, 1, 1, 0 },
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (redis_arg_is(&args[0], commands[i].name) && n >= commands[i].least && n <= commands[i].most)
-			return commands[i].run(keys, args, n);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (!redis_arg_is(&args[0], commands[i].name) || n < commands[i].least || n > commands[i].most)
+			continue;
+		for (size_t key = 1; notes && key < n && key <= commands[i].writes; key++)
+			keyspace_note(keys, args[key].s, args[key].len, sim.now_us);
+		return commands[i].run(keys, args, n);
+	}
 	sim_fail("redis: the simulation has no command %.*s with %zu arguments", (int)args[0].len, args[0].s, n - 1);
 	return redis_value_error("ERR unknown command '%.*s'", (int)args[0].len, args[0].s);
 }

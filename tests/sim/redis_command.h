@@ -20,8 +20,8 @@ struct redis_arg {
 
 enum { REDIS_ARGS_MAX = 1024 };
 
-/* A command that works on keys, or TIME. */
-struct redis_value redis_command_run(struct keyspace *keys, const struct redis_arg *args, size_t n);
+/* A command that works on keys, or TIME. `notes`: what it writes can be undone (keyspace_note()). */
+struct redis_value redis_command_run(struct keyspace *keys, const struct redis_arg *args, size_t n, bool notes);
 bool redis_arg_is(const struct redis_arg *arg, const char *word);       /* in any case */
 bool redis_arg_integer(const struct redis_arg *arg, int64_t *ret);
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "tests/sim/lua_msgpack.h"
+#include "tests/sim/redis_sim.h"
 #include "tests/sim/sim.h"
 
 enum { SCRIPTS_MAX = 32 };
@@ -162,7 +163,7 @@ static int call(lua_State *l, bool protect)
 		args[i].s = lua_tolstring(l, i + 1, &args[i].len);
 	}
 	check_declared(lua, args, (size_t)n);
-	v = redis_command_run(lua->keys, args, (size_t)n);
+	v = redis_command_run(lua->keys, args, (size_t)n, sim.redis->loses);
 	push_value(l, &v);
 	if (v.type == REDIS_VALUE_ERROR && !protect) {
 		redis_value_free(&v);

@@ -9,11 +9,16 @@
 #include "tests/sim/redis_command.h"
 #include "tests/sim/redis_lua.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/verify.h"
 
-struct redis_sim *redis_sim_new(void)
+enum { UNSAFE_US = 1000000 };           /* fsync(2) once a second, and what a slow one adds is left out */
+
+struct redis_sim *redis_sim_new(enum redis_client_fsync fsync)
 {
 	struct redis_sim *r = sim_alloc(sizeof *r);
 
+	r->fsync = fsync;
+	r->loses = fsync == REDIS_FSYNC_EVERYSEC;
 	r->keys = keyspace_new();
 	r->lua = redis_lua_new(r->keys);
 	redis_sim_start(r);
@@ -27,6 +32,22 @@ void redis_sim_free(struct redis_sim *r)
 	free(r);
 }
 
+static void on_lost(const struct key *key, void *arg)
+{
+	(void)arg;
+	verify_lost(key->name);
+}
+
+static void lose_tail(struct redis_sim *r)
+{
+	int64_t back_us = sim.now_us - (int64_t)sim_below(UNSAFE_US);
+
+	if (back_us < r->safe_us)
+		back_us = r->safe_us;
+	sim_trace("redis: loses what it wrote after %lld", (long long)back_us);
+	keyspace_undo(r->keys, back_us, on_lost, NULL);
+}
+
 void redis_sim_stop(struct redis_sim *r)
 {
 	if (!r->up)
@@ -34,6 +55,8 @@ void redis_sim_stop(struct redis_sim *r)
 	sim_trace("redis: stops");
 	r->up = false;
 	port_redis_lose_all("redis: connection lost");
+	if (r->loses && sim_chance(70))
+		lose_tail(r);
 }
 
 void redis_sim_start(struct redis_sim *r)
@@ -102,10 +125,11 @@ static struct redis_value evalsha(struct redis_sim *r, const struct redis_arg *a
 }
 
 /* No replicas here; a local AOF that has everything. */
-static struct redis_value waitaof(void)
+static struct redis_value waitaof(struct redis_sim *r)
 {
 	struct redis_value reply = redis_value_array(2);
 
+	r->safe_us = sim.now_us;
 	*redis_value_item(&reply, 0) = redis_value_integer(1);
 	*redis_value_item(&reply, 1) = redis_value_integer(0);
 	return reply;
@@ -122,8 +146,8 @@ static struct redis_value run(struct redis_sim *r, const struct redis_arg *args,
 	if (redis_arg_is(&args[0], "WAIT"))
 		return redis_value_integer(0);
 	if (redis_arg_is(&args[0], "WAITAOF"))
-		return waitaof();
-	return redis_command_run(r->keys, args, n);
+		return waitaof(r);
+	return redis_command_run(r->keys, args, n, r->loses);
 }
 
 struct redis_value redis_sim_execute(struct redis_sim *r, const char *resp, size_t len, size_t *ret_len)
@@ -133,5 +157,7 @@ struct redis_value redis_sim_execute(struct redis_sim *r, const char *resp, size
 
 	*ret_len = read_command(resp, len, args, &n);
 	r->commands_total++;
+	if (r->loses)
+		keyspace_forget(r->keys, sim.now_us - UNSAFE_US);
 	return run(r, args, n);
 }

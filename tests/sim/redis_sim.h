@@ -21,13 +21,16 @@ struct redis_sim {
 	char run_id[41];
 	unsigned break_permille;        /* of the batches: the connection breaks after one of its commands */
 	int64_t slow_until_us, slow_us; /* what each way takes longer until then */
+	enum redis_client_fsync fsync;
+	bool loses;                     /* everysec: a restart loses what was written within the last second */
+	int64_t safe_us;                /* but not what came before the last WAITAOF */
 	uint64_t commands_total;
 };
 
-struct redis_sim *redis_sim_new(void);
+struct redis_sim *redis_sim_new(enum redis_client_fsync fsync);
 void redis_sim_free(struct redis_sim *r);
 
-/* The process behind the port goes away, and comes back with the same data, another run id and no scripts. */
+/* The process behind the port goes away, and comes back with the same data (or almost), another run id and no scripts. */
 void redis_sim_stop(struct redis_sim *r);
 void redis_sim_start(struct redis_sim *r);
 

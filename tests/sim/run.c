@@ -65,7 +65,7 @@ static struct process_options draw_options(void)
 {
 	return (struct process_options){
 		.workers = 1 + (unsigned)sim_below(PROCESS_WORKERS_MAX), .timeout_ms = (unsigned)sim_between(1000, 4000),
-		.fixed_member = sim_chance(60), .new_name_each_time = sim_chance(30),
+		.fixed_member = sim_chance(60), .new_name_each_time = sim_chance(30), .waits_for_aof = sim_chance(30),
 	};
 }
 
@@ -98,7 +98,7 @@ static void make_world(unsigned messages)
 	json_set_alloc_funcs(mem_alloc, mem_free);
 	json_object_seed(1);
 	sim.kafka = kafka_sim_new(1 + (unsigned)sim_below(4));
-	sim.redis = redis_sim_new();
+	sim.redis = redis_sim_new(sim_chance(50) ? REDIS_FSYNC_ALWAYS : REDIS_FSYNC_EVERYSEC);
 	sim.smsc = smsc_new();
 	sim.faults = faults_new(sim.now_us + span_us + sim_between(5, 20) * 1000000);
 	sim.workload = workload_new(messages, span_us);

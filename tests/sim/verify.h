@@ -15,6 +15,8 @@ struct kafka_sim_record;
 void verify_step(void);
 /* An offset was committed. */
 void verify_commit(unsigned partition);
+/* Redis has lost what it wrote last to this key. */
+void verify_lost(const char *key);
 /* A dead letter was taken. */
 void verify_dead(const struct kafka_sim_record *letter);
 

@@ -20,6 +20,7 @@ struct workload_message {
 	const char *pinned;                             /* NULL: none */
 	enum store_policy policy;
 	bool poison;
+	bool lost;                                      /* Redis has forgotten something of it */
 	unsigned places;                                /* how often it lies in the log */
 	int64_t made_us;
 };
