@@ -11,7 +11,7 @@ struct state_row {
 };
 
 static const struct state_row states[] = {
-	{ "future_initial_state", 1, CO_PENDING, true },                /* BaseFutureTests.test_initial_state */
+	{ "future_initial_state", 1, CO_PENDING, true },                /* test_initial_state */
 	{ "future_result", 42, CO_DONE, false },                        /* test_result */
 	{ "future_result_zero", 0, CO_DONE, false },                    /* test_result */
 	{ "future_exception", -EIO, CO_FAILED, false },                 /* test_exception */
@@ -40,12 +40,12 @@ struct await_row {
 };
 
 static const struct await_row awaits[] = {
-	{ "await_done_result", true, 5, },                      /* test_tasks.BaseTaskTests.test_step_in_completed_task: done means no step */
-	{ "await_done_error", true, -EIO },                     /* test_futures.test_future_iter_get_referents_segfault's way: result at once */
-	{ "await_done_cancelled", true, -ECANCELED },           /* BaseFutureTests.test_cancel: result() raises CancelledError */
-	{ "await_pending_result", false, 7 },                   /* BaseFutureTests.test_yield_from_twice */
-	{ "await_pending_error", false, -EPERM },               /* BaseTaskTests.test_exception_traverse's wake-up by an exception */
-	{ "await_pending_cancelled", false, -ECANCELED },       /* BaseTaskTests.test_cancel_inner_future */
+	{ "await_done_result", true, 5, },                      /* test_result, test_iter: done means no step */
+	{ "await_done_error", true, -EIO },                     /* test_exception */
+	{ "await_done_cancelled", true, -ECANCELED },           /* test_cancel: result() raises CancelledError */
+	{ "await_pending_result", false, 7 },                   /* test_yield_from_twice */
+	{ "await_pending_error", false, -EPERM },               /* test_exception */
+	{ "await_pending_cancelled", false, -ECANCELED },       /* test_tasks: test_cancel_inner_future */
 };
 
 struct awaiter {
@@ -88,7 +88,7 @@ ROWS(run_await, struct await_row)
 
 /* ---- done-callbacks ---- */
 
-/* FutureDoneCallbackTests.test_callbacks_remove_first_callback and its kin: what is left runs in order, when the loop comes to it */
+/* BaseFutureDoneCallbackTests: what is left runs in order, when the loop comes to it */
 struct removal_row {
 	const char *name;
 	const char *remove;             /* letters, of a to d */
@@ -96,7 +96,7 @@ struct removal_row {
 };
 
 static const struct removal_row removals[] = {
-	{ "callbacks_none_removed", "", "a b c d" },            /* FutureDoneCallbackTests.test_callbacks_invoked_on_set_result */
+	{ "callbacks_none_removed", "", "a b c d" },            /* test_callbacks_invoked_on_set_result */
 	{ "callbacks_remove_first", "a", "b c d" },             /* test_callbacks_remove_first_callback */
 	{ "callbacks_remove_first_and_second", "ab", "c d" },   /* test_callbacks_remove_first_and_second_callback */
 	{ "callbacks_remove_third", "c", "a b d" },             /* test_callbacks_remove_third_callback */
@@ -121,7 +121,7 @@ ROWS(run_removal, struct removal_row)
 	co_unref(f);
 }
 
-/* FutureDoneCallbackTests.test_callbacks_invoked_on_set_exception */
+/* test_callbacks_invoked_on_set_exception */
 TEST(callbacks_on_error)
 {
 	struct co_done_node n;
@@ -137,7 +137,7 @@ TEST(callbacks_on_error)
 	return 0;
 }
 
-/* BaseFutureTests.test_cancel: cancelling schedules the callbacks too */
+/* test_cancel: cancelling schedules the callbacks too */
 TEST(callbacks_on_cancel)
 {
 	struct co_done_node n;
@@ -152,7 +152,7 @@ TEST(callbacks_on_cancel)
 	return 0;
 }
 
-/* FutureDoneCallbackTests.test_add_done_callback_to_done... : of a done future it is called soon, not at once */
+/* test_callbacks_invoked_on_set_result: of a done future it is called soon, not at once */
 TEST(callback_added_to_a_done_future)
 {
 	struct co_done_node n;
@@ -166,7 +166,7 @@ TEST(callback_added_to_a_done_future)
 	return 0;
 }
 
-/* BaseFutureTests.test_callbacks... : added twice runs twice */
+/* test_remove_done_callback: added twice runs twice */
 TEST(callback_added_twice)
 {
 	struct co_done_node n[2];
@@ -193,7 +193,7 @@ static void remove_other(struct co_future *f, void *arg)
 	co_done_remove(((struct remover *)arg)->other);
 }
 
-/* BaseFutureTests.test_remove_done_callbacks_list_mutation; here also one that is scheduled already can be taken back (README.md) */
+/* test_remove_done_callbacks_list_mutation; here also one that is scheduled already can be taken back (README.md) */
 TEST(callback_removed_by_an_earlier_one)
 {
 	struct co_done_node other;
@@ -215,7 +215,7 @@ static void add_again(struct co_future *f, void *arg)
 	co_done_add(f, arg, note_done, WORD("second"));
 }
 
-/* BaseFutureTests.test_schedule_callbacks_list_mutation_1: what a callback adds runs in a later turn */
+/* test_schedule_callbacks_list_mutation_1: what a callback adds runs in a later turn */
 TEST(callback_adds_a_callback)
 {
 	struct co_done_node n, again;
@@ -238,7 +238,7 @@ static void set_other(struct co_future *f, void *arg)
 	co_set_result(arg, 1);
 }
 
-/* BaseFutureTests.test_call_soon's order: a completion from within a callback reaches its callbacks a turn later */
+/* test_schedule_callbacks_list_mutation_2: a completion from within a callback reaches its callbacks a turn later */
 TEST(callback_completes_another_future)
 {
 	struct co_done_node n[2];
@@ -256,7 +256,7 @@ TEST(callback_completes_another_future)
 	return 0;
 }
 
-/* FutureTests.test_wrap_future_cancel's order: callbacks and awaiting tasks wake in the order in which they came */
+/* test_callbacks_invoked_on_set_result: callbacks and awaiting tasks wake in the order in which they came */
 TEST(callbacks_and_tasks_in_one_order)
 {
 	struct co_done_node n;
@@ -273,7 +273,7 @@ TEST(callbacks_and_tasks_in_one_order)
 	return 0;
 }
 
-/* FutureTests.test_future_source_traceback's sibling: a value of any kind is the result */
+/* test_result: a value of any kind is the result */
 TEST(future_value_is_a_pointer)
 {
 	int x = 3;
@@ -286,7 +286,7 @@ TEST(future_value_is_a_pointer)
 	return 0;
 }
 
-/* BaseFutureTests.test_cancel: two who await one future are both told */
+/* test_cancel: two who await one future are both told */
 TEST(future_cancel_reaches_all_awaiters)
 {
 	struct awaiter a = { .f = future_new() }, b = { .f = a.f };
@@ -313,15 +313,15 @@ struct look_row {
 };
 
 static const struct look_row looks[] = {
-	{ "unretrieved_abandoned", LOOK_NOT, 1 },               /* BaseFutureTests.test_tb_logger_exception_unretrieved */
-	{ "unretrieved_result_looks", LOOK_RESULT, 0 },         /* test_tb_logger_result_retrieved */
+	{ "unretrieved_abandoned", LOOK_NOT, 1 },               /* test_tb_logger_exception_unretrieved */
+	{ "unretrieved_result_looks", LOOK_RESULT, 0 },         /* test_tb_logger_exception_result_retrieved */
 	{ "unretrieved_await_looks", LOOK_AWAIT, 0 },           /* test_tb_logger_exception_retrieved */
-	{ "unretrieved_late_cancel_looks", LOOK_CANCEL, 0 },    /* test_futures.test_log_traceback: cancel() clears it */
+	{ "unretrieved_late_cancel_looks", LOOK_CANCEL, 0 },    /* test_log_traceback: cancel() clears it */
 	{ "unretrieved_state_does_not_look", LOOK_STATE, 1 },   /* test_tb_logger_exception_unretrieved: done() is no look */
-	{ "unretrieved_wait_does_not_look", LOOK_WAIT, 1 },     /* BaseTaskTests.test_wait_errors: wait() doesn't raise, and so on */
-	{ "unretrieved_wait_for_error_looks", LOOK_WAIT_FIRST_EXCEPTION, 0 },   /* test_wait_first_exception_in_wait */
-	{ "unretrieved_gather_looks", LOOK_GATHER, 0 },         /* GatherTestsBase.test_one_exception */
-	{ "unretrieved_shield_looks", LOOK_SHIELD, 0 },         /* test_shield_exception */
+	{ "unretrieved_wait_does_not_look", LOOK_WAIT, 1 },     /* test_tasks: test_wait_with_exception */
+	{ "unretrieved_wait_for_error_looks", LOOK_WAIT_FIRST_EXCEPTION, 0 },   /* test_tasks: test_wait_first_exception_in_wait */
+	{ "unretrieved_gather_looks", LOOK_GATHER, 0 },         /* test_tasks: GatherTestsBase.test_one_exception */
+	{ "unretrieved_shield_looks", LOOK_SHIELD, 0 },         /* test_tasks: test_shield_exception */
 };
 
 static void look_at(struct co_future *f, enum look how)
@@ -372,7 +372,7 @@ ROWS(run_look, struct look_row)
 	EXPECT_INT(unretrieved, row->reports);
 }
 
-/* BaseFutureTests.test_tb_logger_not_called_after_cancel */
+/* test_tb_logger_not_called_after_cancel */
 TEST(unretrieved_cancelled_is_no_error)
 {
 	co_unref(done_future(-ECANCELED));
@@ -380,7 +380,7 @@ TEST(unretrieved_cancelled_is_no_error)
 	return 0;
 }
 
-/* BaseFutureTests.test_tb_logger_result_unretrieved */
+/* test_tb_logger_result_unretrieved */
 TEST(unretrieved_result_is_no_error)
 {
 	co_unref(done_future(3));
@@ -388,7 +388,7 @@ TEST(unretrieved_result_is_no_error)
 	return 0;
 }
 
-/* BaseTaskTests.test_task_exc_handler_on...: of a task likewise, once its last reference goes */
+/* test_future_exception_never_retrieved: of a task likewise, once its last reference goes */
 TEST(unretrieved_task)
 {
 	co_unref(CHILD(.rc = -EIO));
@@ -399,7 +399,7 @@ TEST(unretrieved_task)
 
 /* ---- shared and dropped references ---- */
 
-/* BaseFutureTests.test_del_...: an awaiting task keeps the future; the maker may drop it */
+/* test_future_del_collect: an awaiting task keeps the future; the maker may drop it */
 TEST(reference_held_by_the_awaiter)
 {
 	struct awaiter a = { .f = future_new() };
@@ -414,7 +414,7 @@ TEST(reference_held_by_the_awaiter)
 	return 0;
 }
 
-/* BaseFutureTests.test_uninitialized...'s opposite: dropped while pending, its callbacks never run */
+/* test_tb_logger_abandoned: dropped while pending, its callbacks never run */
 TEST(reference_dropped_while_pending)
 {
 	struct co_done_node n;
