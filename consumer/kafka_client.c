@@ -132,6 +132,19 @@ static void on_error(struct kafka_client *c, rd_kafka_event_t *ev)
 	kafka_client_note(c, err, rd_kafka_event_error_string(ev));
 }
 
+/* A record came past its partition's queue and is lost to this client: nothing is committed past it, and a new process reads it again. */
+static void on_astray(struct kafka_client *c, rd_kafka_event_t *ev)
+{
+	const rd_kafka_message_t *m = rd_kafka_event_message_next(ev);
+
+	if (m == NULL)
+		return;
+	log_error("record past its partition's queue", LOG_STR("topic", rd_kafka_topic_name(m->rkt)), LOG_INT("partition", m->partition),
+		  LOG_INT("offset", m->offset), LOG_UINT("records", rd_kafka_event_message_count(ev)));
+	c->astray = true;
+	c->fatal = "kafka: fatal: a record came past its partition's queue";
+}
+
 static void on_log(rd_kafka_event_t *ev)
 {
 	const char *facility, *text;
@@ -167,8 +180,7 @@ static void on_event(struct kafka_client *c, rd_kafka_event_t *ev)
 		kafka_client_on_delivered(ev);
 		break;
 	case RD_KAFKA_EVENT_FETCH:
-		/* would be a record past its partition's queue: it is lost to us until the next assignment */
-		log_error("record on the main queue", LOG_UINT("records", rd_kafka_event_message_count(ev)));
+		on_astray(c, ev);
 		break;
 	}
 	rd_kafka_event_destroy(ev);

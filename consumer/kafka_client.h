@@ -82,7 +82,7 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *re
 /* [suspends] Fills committed (-1: none), low and high of each. 0, -EAGAIN, -EACCES, -ENOENT. */
 int kafka_client_offsets(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us) MUST_CHECK;
 /* [suspends] Commits parts' offsets. 0: the group's answer is in each part's err, which was 0 before: -ENOENT, -EACCES, -EAGAIN. -ESTALE,
- * -EACCES, -EAGAIN: none for sure. */
+ * -EACCES, -EAGAIN: none for sure. -ESTALE also once a record was lost to this client, which is a fatal trouble. */
 int kafka_client_commit(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us) MUST_CHECK;
 /* The log's bounds as last heard of; false: not yet. Doesn't ask. */
 bool kafka_client_bounds(struct kafka_client *client, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_high);

@@ -157,12 +157,16 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *r)
 
 int kafka_client_commit(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
 {
-	struct commit *commit = mem_zalloc(sizeof *commit);
-	struct co_future *future = co_future_new();
+	struct commit *commit;
+	struct co_future *future;
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_resp_err_t err;
 	int rc;
 
+	if (client->astray)
+		return -ESTALE;
+	commit = mem_zalloc(sizeof *commit);
+	future = co_future_new();
 	if (commit == NULL || future == NULL) {
 		mem_free(commit);
 		co_unref(future);

@@ -23,6 +23,7 @@ struct kafka_client {
 	_Atomic(const char *) link, access, fatal;      /* what is wrong, by what makes it right again */
 	_Atomic unsigned users;         /* calls under way */
 	bool member, closing, probing;
+	bool astray;                    /* a record was lost to us: nothing is committed any more */
 };
 
 /* One of kafka_client.h's errors, or 0. */

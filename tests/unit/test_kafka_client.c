@@ -42,6 +42,29 @@ static struct kafka_client *join(struct kafka_rebalance **ret)
 	return c;
 }
 
+static void on_sent(int rc, int32_t partition, int64_t offset, void *arg)
+{
+	(void)partition, (void)offset;
+	*(int *)arg = rc;
+}
+
+/* One record into partition 0 of c's cluster. */
+static void produce(struct kafka_client *c)
+{
+	struct kafka_options options = { .brokers = rd_kafka_mock_cluster_bootstraps(rd_kafka_handle_mock_cluster(c->rk)) };
+	struct kafka_message message = { .topic = "jobs", .key = "k", .key_len = 1, .value = "v", .value_len = 1, .timestamp_ms = -1 };
+	char err[256];
+	struct kafka_client *producer = kafka_client_new_producer(&options, err, sizeof err);
+	int rc = 1;
+
+	assert_non_null(producer);
+	assert_int_equal(kafka_client_produce(producer, &message, on_sent, &rc), 0);
+	while (rc == 1)
+		assert_int_equal(co_sleep_ms(1), 0);
+	assert_int_equal(rc, 0);
+	kafka_client_close(producer, in_time());
+}
+
 static int close_body(void *arg)
 {
 	kafka_client_close(arg, in_time());
@@ -113,11 +136,38 @@ CASE(test_kafka_client_commit_answers_part_by_part)
 	return 0;
 }
 
+/* It was destroyed with a line in the log, while later offsets might be committed past it. */
+CASE(test_kafka_client_record_past_its_queue_is_fatal)
+{
+	struct kafka_rebalance *r;
+	struct kafka_client *c = join(&r);
+	struct kafka_part part = { .topic = "jobs", .partition = 0, .offset = 1 };
+	struct co_future *closing;
+
+	(void)arg;
+	for (size_t i = 0; i < r->n; i++)
+		r->parts[i].offset = 0;
+	kafka_client_answer(c, r);      /* no queue was opened: records go to the main one */
+	assert_null(kafka_client_trouble(c));
+	produce(c);
+	while (kafka_client_trouble(c) == NULL)
+		assert_int_equal(co_sleep_ms(1), 0);
+	assert_string_equal(kafka_client_trouble(c), "kafka: fatal: a record came past its partition's queue");
+	assert_int_equal(kafka_client_commit(c, &part, 1, in_time()), -ESTALE);
+	closing = co_task_new_static(close_body, c, "close");
+	while (kafka_client_next(c, &r) == 0)
+		kafka_client_answer(c, r);
+	assert_int_equal(co_await(closing), 0);
+	co_unref(closing);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kafka_client_refused_close_takes_all_back),
 		cmocka_unit_test(test_kafka_client_commit_answers_part_by_part),
+		cmocka_unit_test(test_kafka_client_record_past_its_queue_is_fatal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
