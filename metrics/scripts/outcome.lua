@@ -143,7 +143,8 @@ local function may_end(r, p)
 	elseif state == QUEUED then
 		return p[STATE] == REFUSED or not r[TOPIC] or r[CLAIMS] <= p[CLAIMS]
 	elseif state == SENDING then
-		return is_own(r, p) or p[CLAIMS] > r[CLAIMS]
+		-- More uncertain ones: it was taken over and ended there, which Redis has lost since.
+		return is_own(r, p) or p[CLAIMS] > r[CLAIMS] or p[UNCERTAIN] > r[UNCERTAIN]
 	elseif state == HELD or state == FAILED and r[ERROR] == 'uncertain' then
 		return p[STATE] ~= state and p[STATE] ~= HELD and (p[STATE] == REFUSED or is_own(r, p))
 	elseif state == CANCELLED then
