@@ -55,7 +55,8 @@ DEFS := -DCO_UCONTEXT
 endif
 CPPFLAGS_ALL := -I. -I$(B)/gen -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(PKG_CFLAGS) $(DEFS) $(CPPFLAGS)
 CFLAGS_ALL := -std=gnu11 $(OPT) $(WARN) -fno-omit-frame-pointer -fno-strict-aliasing -fPIE $(SANFLAGS) -MMD -MP $(CFLAGS)
-LDFLAGS_ALL := -pie $(LDHARD) $(SANFLAGS) $(LDFLAGS)
+# names in a task dump's stacks come from the dynamic symbol table
+LDFLAGS_ALL := -pie -rdynamic $(LDHARD) $(SANFLAGS) $(LDFLAGS)
 LDLIBS_ALL := $(PKG_LIBS) -pthread -lm
 
 UNDER := $(if $(VALGRIND),valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite)
@@ -159,7 +160,7 @@ install: all ## to DESTDIR and PREFIX
 	install -m 644 etc/completion/smstrack.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/smstrack
 	install -m 644 README.md CHANGELOG.md LICENSE etc/smstrackd.conf etc/openapi.yaml $(DESTDIR)$(PREFIX)/share/doc/smstrackd/
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 644 etc/smstrackd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|; s|/usr/bin/|$(PREFIX)/bin/|' etc/smstrackd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/smstrackd.service
 uninstall: ## what install brought
 	rm -f $(DESTDIR)$(PREFIX)/sbin/smstrackd $(DESTDIR)$(PREFIX)/bin/smstrack $(DESTDIR)$(PREFIX)/share/man/man1/smstrack.1
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man5/smstrackd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man8/smstrackd.8
