@@ -1,3 +1,4 @@
+/* alloc.c: the C library's allocator behind alloc.h; tests and the simulation link another. Any thread. */
 #include "daemon/base/alloc.h"
 
 #include <stdlib.h>

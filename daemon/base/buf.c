@@ -1,3 +1,4 @@
+/* buf.c: byte buffers; memory only grows until buf_fini(). Any thread, one at a time a buffer. */
 #include "daemon/base/buf.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* check.c: how a failed check ends the process. Any thread; it never returns. */
 #include "daemon/base/check.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* clock.c: the system's clocks, and what each thread last read of them. Any thread. */
 #include "daemon/base/clock.h"
 
 #include <time.h>

@@ -1,3 +1,4 @@
+/* random.c: a generator a thread, seeded by the kernel. Not for secrets. */
 #include "daemon/base/random.h"
 
 #include <sys/random.h>
