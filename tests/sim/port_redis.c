@@ -19,6 +19,7 @@
 #include "tests/sim/record_view.h"
 #include "tests/sim/redis_sim.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/verify.h"
 
 enum { BACKOFF_MS = 50 };
 
@@ -244,8 +245,8 @@ static bool arrives(struct pipe *p)
 	return !p->cut && sim.redis->up;
 }
 
-/* The records of a script's call, as they are now, for who reads the trace. */
-static void print_records(const char *bytes, size_t len)
+/* The records of a script's call, as they are now. */
+static void look_at_records(const struct pipe *p, const char *bytes, size_t len)
 {
 	static const char mark[] = "}:m:";
 	const char *end = bytes + len, *at;
@@ -256,7 +257,10 @@ static void print_records(const char *bytes, size_t len)
 
 		bytes = at + sizeof mark - 1;
 		snprintf(id, sizeof id, "%.*s", (int)strcspn(bytes, "\r"), bytes);
-		if (record_view_get(id, &r))
+		if (!record_view_get(id, &r))
+			continue;
+		verify_written(id, &r, p->incarnation);
+		if (sim.tracing)
 			printf("    %s: state %d claims %d at %d/%d attempts %d uncertain %d duplicates %d\n", id, (int)r.state, (int)r.claims,
 			       (int)r.partition, (int)r.offset, (int)r.attempts, (int)r.uncertain, (int)r.n_duplicates);
 	}
@@ -271,8 +275,6 @@ static void trace_command(const char *bytes, size_t len, const struct redis_valu
 		sum = (sum ^ (unsigned char)bytes[i]) * 16777619u;
 	sim_trace("redis: %zu bytes %08x -> %d %lld %.60s", len, sum, (int)v->type, (long long)v->integer,
 		  v->type == REDIS_VALUE_ERROR || v->type == REDIS_VALUE_STATUS ? v->str : "");
-	if (sim.tracing)
-		print_records(bytes, len);
 }
 
 static void execute(struct pipe *p, const char *bytes, size_t len)
@@ -289,6 +291,8 @@ static void execute(struct pipe *p, const char *bytes, size_t len)
 		}
 		v = redis_sim_execute(sim.redis, bytes, len, &used);
 		trace_command(bytes, used, &v);
+		if (sim.tracing || sim.redis->loses)
+			look_at_records(p, bytes, used);
 		if (cut_after == SIZE_MAX)
 			send_back(p, v);
 		else

@@ -21,6 +21,8 @@ struct workload_message {
 	enum store_policy policy;
 	bool poison;
 	bool lost;                                      /* Redis has forgotten something of it */
+	bool forgotten;                                 /* its end too, and who wrote that was dead by then */
+	unsigned ended_by;                              /* incarnation; 0: not ended, or not known */
 	unsigned places;                                /* how often it lies in the log */
 	int64_t made_us;
 };
