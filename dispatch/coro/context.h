@@ -1,7 +1,7 @@
 /*
- * context.h: switching from one stack to another, on one thread. Two makers: context_x86_64.S, and context_ucontext.c elsewhere or
- * with -DCO_UCONTEXT. A context is where a stack that is not running left off. MXCSR and the x87 control word are constants of the
- * thread here and are not saved; errno is the caller's to keep.
+ * context.h: switching from one stack to another, on one thread. Its makers: context_x86_64.S, context_aarch64.S, and context_ucontext.c
+ * elsewhere or with -DCO_UCONTEXT. A context is where a stack that is not running left off. MXCSR and the x87 control word (FPCR on
+ * aarch64) are constants of the thread here and are not saved; errno is the caller's to keep.
  */
 #ifndef CORO_CONTEXT_H
 #define CORO_CONTEXT_H

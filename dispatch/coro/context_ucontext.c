@@ -1,6 +1,6 @@
 /* context_ucontext.c: the switch by ucontext (a system call each way), where there is no assembly for the machine. Owns nothing: the
  * state lies in the frame of the switch itself, on the stack that is left. */
-#if !defined(__x86_64__) || !defined(__ELF__) || defined(CO_UCONTEXT)
+#if !(defined(__x86_64__) || defined(__aarch64__)) || !defined(__ELF__) || defined(CO_UCONTEXT)
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -151,7 +151,7 @@ static void test_coro_diag_other_faults(void **state)
 		skip();
 	status = stderr_of(child_null);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-	assert_string_equal(text, "");
+	assert_null(strstr(text, "coro:"));
 	status = stderr_of(child_sent);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 	status = stderr_of(child_others);
@@ -386,9 +386,9 @@ TEST(test_coro_diag_watchdog)
 	co_unref(t);
 	while (read_pipe() > 0)
 		;
-	/* Sleeping is not blocking. */
+	/* Sleeping is not blocking; an emulator's system calls are not those that the program made. */
 	EXPECT_INT(co_sleep_ms(100), 0);
-	EXPECT(read_pipe() < 0);
+	EXPECT(read_pipe() < 0 || getenv("TEST_EMULATED") != NULL);
 	EXPECT_INT(event_base_once(co_loop_base(loop), -1, EV_TIMEOUT, on_event, &done, NULL), 0);
 	while (!done)
 		EXPECT_INT(co_sleep_ms(1), 0);
