@@ -82,8 +82,8 @@ static int fill_results(struct commit *commit, const rd_kafka_topic_partition_li
 		const rd_kafka_topic_partition_t *answer = rd_kafka_topic_partition_list_find(list, p->topic, p->partition);
 		int err = answer != NULL ? kafka_client_errno(answer->err) : -EAGAIN;
 
-		if (err == -ESTALE)
-			return err;
+		if (err == -ESTALE || (answer != NULL && answer->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED))
+			return err;             /* the group's word, which is about all */
 		told = told || err < 0;
 		p->err = err < 0 ? err : rc;
 	}
@@ -155,7 +155,7 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *r)
 	client->users--;
 }
 
-int kafka_client_commit(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
+static int commit_once(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
 {
 	struct commit *commit;
 	struct co_future *future;
@@ -190,6 +190,28 @@ int kafka_client_commit(struct kafka_client *client, struct kafka_part *parts, s
 		rc = -rc;
 	co_unref(future);
 	return rc == -ETIMEDOUT ? -EAGAIN : rc;
+}
+
+static bool refused(const struct kafka_part *parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (parts[i].err == -ENOENT || parts[i].err == -EACCES)
+			return true;
+	return false;
+}
+
+/* librdkafka (2.0.2 for one) gives one partition's error to all of its list, though the broker has taken the others: which one it was is
+ * found by halves. What is committed twice by that is the same. */
+int kafka_client_commit(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
+{
+	int rc = commit_once(client, parts, n, deadline_us);
+
+	if (rc < 0 || n < 2 || !refused(parts, n))
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		parts[i].err = 0;
+	rc = kafka_client_commit(client, parts, n / 2, deadline_us);
+	return rc < 0 ? rc : kafka_client_commit(client, parts + n / 2, n - n / 2, deadline_us);
 }
 
 bool kafka_client_bounds(struct kafka_client *client, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_high)

@@ -13,7 +13,7 @@
 
 #include <librdkafka/rdkafka_mock.h>    /* after rdkafka.h */
 
-enum { PARTITIONS = 2, PATIENCE_MS = 30000 };
+enum { PARTITIONS = 4, PATIENCE_MS = 30000 };  /* as many as the mock gives to a topic that it makes when it is asked about */
 
 static int64_t in_time(void)
 {
@@ -31,7 +31,7 @@ static struct kafka_client *join(struct kafka_rebalance **ret)
 	struct kafka_client *c = kafka_client_new_consumer(&options, err, sizeof err);
 
 	assert_non_null(c);
-	assert_int_equal(rd_kafka_mock_topic_create(rd_kafka_handle_mock_cluster(c->rk), "jobs", PARTITIONS, 1), 0);
+	(void)rd_kafka_mock_topic_create(rd_kafka_handle_mock_cluster(c->rk), "jobs", PARTITIONS, 1);  /* or it is there by now */
 	do {
 		assert_int_equal(kafka_client_next(c, ret), 0);
 		assert_int_equal((*ret)->kind, KAFKA_ASSIGN);
@@ -112,7 +112,7 @@ CASE(test_kafka_client_refused_close_takes_all_back)
 	return 0;
 }
 
-/* Librdkafka's sum of it is an error, too, where all parts have failed. (The mock fails a list as a whole.) */
+/* librdkafka gave one partition's error to all of its list. */
 CASE(test_kafka_client_commit_answers_part_by_part)
 {
 	struct kafka_rebalance *r;
@@ -123,10 +123,9 @@ CASE(test_kafka_client_commit_answers_part_by_part)
 
 	(void)arg;
 	kafka_client_answer(c, r);      /* nothing is read */
-	assert_int_equal(kafka_client_commit(c, parts, 2, in_time()), 0);
+	assert_int_equal(kafka_client_commit(c, parts, 3, in_time()), 0);
 	assert_int_equal(parts[0].err, 0);
 	assert_int_equal(parts[1].err, 0);
-	assert_int_equal(kafka_client_commit(c, &parts[2], 1, in_time()), 0);
 	assert_int_equal(parts[2].err, -ENOENT);
 	closing = co_task_new_static(close_body, c, "close");
 	while (kafka_client_next(c, &r) == 0)
