@@ -250,13 +250,15 @@ static int syncer_body(void *arg)
 	for (;;) {
 		int rc = co_event_wait(&in->sync_due, next_us);
 
+		if (rc == -ENOMEM)
+			rc = co_yield();        /* no memory for the timer: others must come to run */
 		if (rc == -ECANCELED)
 			return rc;
 		co_event_clear(&in->sync_due);
 		if (sync_leases(in) == -ECANCELED)
 			return -ECANCELED;
-		if (rc == 0 && (rc = co_sleep_ms(SYNC_SPACING_MS)) < 0)
-			return rc;
+		if (rc == 0 && co_sleep_ms(SYNC_SPACING_MS) == -ECANCELED)
+			return -ECANCELED;
 		if (clock_mono_us() >= next_us) {
 			look_around(in);
 			next_us = clock_mono_us() + interval_us;

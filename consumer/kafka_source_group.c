@@ -591,6 +591,8 @@ int kafka_source_commit_body(void *arg)
 	for (;;) {
 		int rc = co_event_wait(&s->commit_due, clock_mono_us() + interval_us);
 
+		if (rc == -ENOMEM)
+			rc = co_yield();        /* no memory for the timer: others must come to run */
 		if (rc == -ECANCELED)
 			return rc;
 		co_event_clear(&s->commit_due);
