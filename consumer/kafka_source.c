@@ -127,8 +127,7 @@ static int join_group(struct kafka_source *s, unsigned partitions)
 	struct kafka_options client = client_options(&s->options);
 	char err[256];
 
-	CHECK(partitions > 0);
-	client.queue_kb = s->options.prefetch_kb / partitions;
+	client.queue_kb = s->options.prefetch_kb / (partitions > 0 ? partitions : 1);
 	if (client.queue_kb < QUEUE_KB_MIN)
 		client.queue_kb = QUEUE_KB_MIN;
 	s->client = kafka_client_new_consumer(&client, err, sizeof err);
