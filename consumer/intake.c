@@ -290,10 +290,17 @@ int intake_lend(struct intake *in, const struct intake_grant *grant)
 		mem_free(lease);
 		return rc;
 	}
+	if (grant->has_commits)
+		store_expect_existing(in->store);
 	lease->partition->lease = lease;
 	list_append(&in->leases, &lease->node);
 	intake_kick(in);
 	return 0;
+}
+
+int intake_begin_store(struct intake *in)
+{
+	return store_barrier(in->store, clock_mono_us() + BARRIER_TIMEOUT_MS * 1000);
 }
 
 static struct lease *find_lease(const struct intake *in, const struct intake_shared *shared)

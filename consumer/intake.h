@@ -52,9 +52,13 @@ struct intake_grant {
 	int32_t partition;
 	uint32_t epoch;
 	int64_t start;                  /* the offset that reading starts at */
+	bool has_commits;               /* the group: an empty store isn't a new one then, and nothing is claimed there */
 };
 /* 0, -ENOMEM, -EMFILE: nothing was taken over. */
 int intake_lend(struct intake *in, const struct intake_grant *grant) MUST_CHECK;
+
+/* [suspends] For a group's first commit, before it: 0 once the store says durably that there is one; -EAGAIN, -ECANCELED. */
+int intake_begin_store(struct intake *in) MUST_CHECK;
 
 /* [suspends] Stops reading them, cancels what is unwritten, gives what is written revoke_drain_ms to end, publishes what is then done
  * behind a last barrier, and lets go. `lost`: at once, and publishes nothing. Jobs that still run write their outcome later; if the

@@ -160,12 +160,26 @@ static bool any_committed(const struct kafka_part *parts, size_t n)
 	return false;
 }
 
+/* An offset of 0 may be a group's that has taken nothing yet. */
+static void note_commits(struct kafka_source *s, const struct kafka_part *parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		s->has_commits = s->has_commits || parts[i].committed > 0;
+}
+
+static int begin_store(void *arg)
+{
+	return intake_begin_store(arg);
+}
+
 /* [suspends] The group has no offsets at all and starts at the logs' ends: that is written down for every partition, so that those of
  * other members, and ours after a crash, don't start at the beginning. 0, -EAGAIN and the like. */
 static int commit_latest(struct kafka_source *s, struct kafka_part *all, size_t n)
 {
-	int rc;
+	int rc = worker_call(s->seats[0].worker, begin_store, s->seats[0].intake);
 
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < n; i++)
 		all[i].offset = all[i].high;
 	rc = kafka_client_commit(s->client, all, n, kafka_source_deadline(COMMIT_TIMEOUT_MS));
@@ -191,6 +205,7 @@ static int start_new_group(struct kafka_source *s, struct kafka_part *parts, siz
 		return -EAGAIN;
 	rc = kafka_client_offsets(s->client, all, n_all, kafka_source_deadline(ASK_TIMEOUT_MS));
 	if (rc == 0 && any_committed(all, n_all)) {
+		note_commits(s, all, n_all);
 		start_at(parts, n, KAFKA_START_EARLIEST);       /* ours were added later */
 	} else if (rc == 0) {
 		log_info("group has no offsets", LOG_STR("group", s->options.group_id), LOG_INT("start", s->options.start));
@@ -235,6 +250,7 @@ static int choose_once(struct kafka_source *s, struct kafka_part *parts, size_t 
 		return rc;
 	if (!any_committed(parts, n))
 		return start_new_group(s, parts, n);
+	note_commits(s, parts, n);
 	for (size_t i = 0; i < n; i++)
 		start_at_committed(&parts[i]);
 	return 0;
@@ -295,7 +311,7 @@ static int lend(struct kafka_source *s, const struct kafka_part *part)
 		place->seat = least_loaded(s);
 	l.seat = place->seat;
 	l.grant = (struct intake_grant){ .shared = &place->shared, .topic = place->topic, .partition = place->partition,
-					 .epoch = s->epoch, .start = part->offset };
+					 .epoch = s->epoch, .start = part->offset, .has_commits = s->has_commits };
 	l.grant.queue = kafka_queue_open(s->client, part->topic, part->partition);
 	if (l.grant.queue == NULL)
 		return -ENOMEM;

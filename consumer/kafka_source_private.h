@@ -48,6 +48,7 @@ struct kafka_source {
 	uint32_t epoch;
 	unsigned commit_failures;               /* in a row */
 	bool joined, draining, rejected;        /* rejected: the last commit was; nothing is read until one is taken */
+	bool has_commits;                       /* the group, made before this start or by others */
 	_Atomic bool paused, commit_posted;
 	char trouble[160], commit_trouble[360], fatal[300];
 	unsigned n_seats;

@@ -296,9 +296,9 @@ static int signal_reader(void *arg)
 	return rc;
 }
 
-static void end_of_kafka(struct app *app, const char *why, int exit_code)
+static void give_up(struct app *app, const char *why, int exit_code)
 {
-	log_error("kafka: no way on", LOG_STR("why", why), LOG_INT("exit_code", exit_code));
+	log_error("no way on", LOG_STR("why", why), LOG_INT("exit_code", exit_code));
 	app->exit_code = exit_code;
 	app_event(app, LIFECYCLE_FATAL);
 }
@@ -314,7 +314,7 @@ static void watch_fatal(struct app *app)
 	if (app->state >= LIFECYCLE_DRAINING)
 		return;
 	if (why != NULL) {
-		end_of_kafka(app, why, EXIT_CODE_CONFIG);
+		give_up(app, why, EXIT_CODE_CONFIG);
 		return;
 	}
 	if (kafka_source_ready(app->source, &why) || strncmp(why, broken, sizeof broken - 1) != 0)
@@ -322,7 +322,19 @@ static void watch_fatal(struct app *app)
 	else if (app->fatal_us == 0)
 		app->fatal_us = now;
 	else if (now - app->fatal_us > FATAL_LINGER_MS * 1000LL)
-		end_of_kafka(app, why, EXIT_CODE_UNAVAILABLE);
+		give_up(app, why, EXIT_CODE_UNAVAILABLE);
+}
+
+/* A start on a Redis that waiting won't cure is the operator's to settle: 78. Once it was ready, it waits for the cure all the same:
+ * what was sent keeps its outcome in memory. */
+static void watch_refused(struct app *app)
+{
+	for (unsigned i = 0; i < app->n_workers && !app->ready_said && app->state < LIFECYCLE_DRAINING; i++) {
+		const struct app_worker *w = app_worker(app, i);
+
+		if (w->redis_refused && w->redis_reason != NULL)
+			give_up(app, w->redis_reason, EXIT_CODE_CONFIG);
+	}
 }
 
 static bool redis_ready(const struct app *app)
@@ -371,6 +383,7 @@ static int ticker(void *arg)
 			break;
 		feed_watchdog(app, now);
 		watch_fatal(app);
+		watch_refused(app);
 		if (!app->ready_said && kafka_source_joined(app->source) && redis_ready(app))
 			app_event(app, LIFECYCLE_READY);
 		say_status(app);

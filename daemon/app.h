@@ -39,7 +39,7 @@ const struct kafka_source *app_source(const struct app *app);
 /* What a worker said of itself, by itself, a moment ago. */
 struct app_worker {
 	int64_t at_us;                  /* 0: never yet */
-	bool redis_ready;
+	bool redis_ready, redis_refused;        /* refused: waiting won't cure it */
 	const char *redis_reason;       /* NULL where it is ready */
 	unsigned inflight, inflight_max, waiting_busy, waiting_provider, written;
 	size_t tasks;
@@ -79,6 +79,9 @@ int app_reopen_logs(struct app *app) MUST_CHECK;
 int app_pause_provider(struct app *app, const char *name, bool paused) MUST_CHECK;
 /* [suspends] A message's record as JSON text (heap, the caller's). -ENOENT, -EAGAIN. */
 int app_show_message(struct app *app, const char *id, size_t len, char **ret) MUST_CHECK;
+/* [suspends] `smstrack store init`: the empty store is meant to be empty, and is made. 0; -EEXIST: it isn't empty; -EAGAIN with words in
+ * err: Redis can't be used now; -ENOMEM and the like: not all workers could be told. */
+int app_store_init(struct app *app, char *err, size_t err_len) MUST_CHECK;
 struct app_job {
 	const char *id, *key, *json;
 	size_t json_len;

@@ -1,4 +1,5 @@
-/* app_ask.c: what the admin API asks of the layers below: a provider's pause, one message's record, a job for the topic. Control thread. */
+/* app_ask.c: what the admin API asks of the layers below: a provider's pause, an empty store's use, one message's record, a job for the
+ * topic. Control thread, but for what says so. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,37 @@ int app_pause_provider(struct app *app, const char *name, bool paused)
 	if (rc == 0)
 		log_info(paused ? "provider is paused" : "provider runs again", LOG_STR("provider", name));
 	return rc;
+}
+
+/* ---- an emptied store ---- */
+
+/* On the worker's thread. */
+static int accept_body(void *arg)
+{
+	return store_accept_empty(worker_store(arg));
+}
+
+/* A worker may not know yet what another has just made: it is empty if any of them says so. */
+int app_store_init(struct app *app, char *err, size_t err_len)
+{
+	int sum = -EEXIST;
+
+	for (unsigned i = 0; i < app->n_workers; i++) {
+		int rc = worker_call(app->workers[i], accept_body, app->workers[i]);
+
+		if (rc == -EAGAIN) {
+			const char *why = app_worker_count(app) > 0 ? app_worker(app, i)->redis_reason : NULL;
+
+			snprintf(err, err_len, "%s", why ? why : "redis: not ready");
+		}
+		if (rc < 0 && rc != -EEXIST)
+			return rc;
+		if (rc == 0)
+			sum = 0;
+	}
+	if (sum == 0)
+		log_warn("the empty store is taken as it is: what was sent before and is read again is sent again");
+	return sum;
 }
 
 /* ---- one message ---- */

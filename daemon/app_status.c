@@ -84,6 +84,7 @@ static int fill_view(void *arg)
 	v->next.waiting_provider = (unsigned)route_waiting(worker_route(v->worker));
 	v->next.redis_reason = NULL;
 	v->next.redis_ready = store_ready(worker_store(v->worker), &v->next.redis_reason);
+	v->next.redis_refused = store_refused(worker_store(v->worker));
 	v->next.tasks = co_task_count(worker_loop(v->worker));
 	route_status(worker_route(v->worker), fill_provider, &f);
 	return 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/base/alloc.h"
+#include "daemon/base/log.h"
 #include "metrics/counters.h"
 #include "metrics/resp.h"
 #include "metrics/shard.h"
@@ -433,14 +434,24 @@ int store_wait_writable(struct store *s, int64_t deadline_us)
 
 void store_expect_existing(struct store *s)
 {
+	if (!s->expect_existing && s->meta == META_MISSING)
+		log_error("redis is empty though the group has commits: nothing is sent until `smstrack store init`");
 	s->expect_existing = true;
+	s->meta_asked_us = 0;           /* what is known may be old: another worker makes it as well */
 	store_look_ready(s);
 }
 
-void store_accept_empty(struct store *s)
+int store_accept_empty(struct store *s)
 {
+	if (!store_is_writable(s))
+		return -EAGAIN;
+	if (s->meta == META_OK)
+		return -EEXIST;
 	s->expect_existing = false;
+	if (s->meta == META_MISSING)
+		store_create_meta(s);   /* at once: an idle daemon's next start must find it */
 	store_look_ready(s);
+	return 0;
 }
 
 void store_counters(const struct store *s, struct store_counters *ret)

@@ -117,11 +117,12 @@ bool store_refused(const struct store *store);
 int store_wait_ready(struct store *store, int64_t deadline_us);
 /* [suspends] The same for outcomes alone, which also go through where nothing may be claimed (an emptied store). */
 int store_wait_writable(struct store *store, int64_t deadline_us);
-/* The group has commits, so a store without `sms:meta` was emptied by somebody: nothing is claimed there until store_accept_empty().
- * Also said by the store itself, once a barrier has passed. */
+/* The group has commits, so a store without `sms:meta` was emptied by somebody: nothing is claimed there until store_accept_empty(), or
+ * until another has made it. Also said by the store itself, once a barrier has passed. */
 void store_expect_existing(struct store *store);
-/* `smstrack store init`: the empty store is meant to be empty. */
-void store_accept_empty(struct store *store);
+/* `smstrack store init`: the empty store is meant to be empty, and is made. 0; -EEXIST: it isn't empty; -EAGAIN: Redis isn't there, or
+ * is none that can be used. */
+int store_accept_empty(struct store *store);
 
 uint8_t store_shard(const struct store *store, const char *id, size_t len);
 
@@ -135,7 +136,7 @@ int store_claim(struct store *store, struct store_message *msg, int64_t deadline
 int store_outcome(struct store *store, struct store_message *msg, const struct store_outcome *outcome, enum store_answer *ret_answer) MUST_CHECK;
 
 /* [suspends] Returns 0 when everything that was acknowledged before the call is durable as configured (up to 2 s with `local` and
- * appendfsync everysec); -EAGAIN when that can't be said now (connection lost since, replicas missing, deadline): commit nothing and
+ * appendfsync everysec), `sms:meta` above all: a group with commits has a store, whatever became of its records. -EAGAIN when that can't be said now (connection lost since, replicas missing, deadline): commit nothing and
  * call again. -ECANCELED. */
 int store_barrier(struct store *store, int64_t deadline_us) MUST_CHECK;
 

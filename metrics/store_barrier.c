@@ -131,6 +131,16 @@ static int meta_is_there(struct store *s)
 	return s->meta == META_OK || s->meta == META_MISSING ? 0 : -EAGAIN;
 }
 
+/* [suspends] Before the first commit, even of records that were never claimed: the next start finds commits and looks for it. */
+static int make_meta(struct store *s)
+{
+	if (!store_is_writable(s))
+		return -EAGAIN;
+	if (s->meta == META_MISSING)
+		store_create_meta(s);
+	return meta_is_there(s);
+}
+
 /* [suspends] until the server's own fsync has passed over it. */
 static int wait_local(struct store *s, int64_t deadline_us)
 {
@@ -202,9 +212,13 @@ static void let_go(struct store *s, uint64_t ack)
 
 int store_barrier(struct store *s, int64_t deadline_us)
 {
-	uint64_t generation = s->generation, ack = s->acks, found = s->found;
-	int rc;
+	uint64_t generation = s->generation, ack, found;
+	int rc = s->meta == META_OK || s->expect_existing ? 0 : make_meta(s);
 
+	if (rc != 0)
+		return rc;
+	ack = s->acks;
+	found = s->found;
 	if (s->n_retained == 0 && found == s->found_durable)
 		return 0;
 	if (!all_acknowledged(s))

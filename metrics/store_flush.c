@@ -339,6 +339,8 @@ void store_on_turn_end(void *arg)
 
 	if (!list_empty(&s->rewriting))
 		store_pump_rewrites(s);
+	if (s->meta == META_MISSING && s->expect_existing && store_is_writable(s))
+		store_look_again(s);
 	if (!gathered(s) || !store_is_writable(s) || s->meta == META_CREATING)
 		return;
 	if (s->meta == META_MISSING && !s->expect_existing) {

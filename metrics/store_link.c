@@ -13,6 +13,8 @@
 #include "metrics/scripts.h"
 #include "metrics/store_private.h"
 
+enum { LOOK_AGAIN_US = 1000000 };
+
 static const char meta_key[] = "sms:meta";
 const char store_probe_key[] = "sms:probe";
 
@@ -150,6 +152,11 @@ void store_check_meta(struct store *s, const struct redis_value *v)
 		log_error("sms:meta is gone: the store was emptied");
 		store_rewrite_all(s);
 	}
+	if (s->meta == META_OK && !s->meta_seen) {
+		/* perhaps made just now: the next barrier covers it */
+		s->found++;
+		s->acked_us = clock_mono_us();
+	}
 	s->meta_seen = s->meta == META_OK;
 }
 
@@ -191,6 +198,28 @@ void store_create_meta(struct store *s)
 	rc = rc != 0 ? rc : ask_meta(s, on_meta_created);
 	if (rc != 0)
 		redis_client_reconnect(s->client, "redis: out of memory");
+}
+
+static void on_looked_again(const struct redis_value *v, void *arg)
+{
+	struct store *s = arg;
+
+	if (v == NULL || s->meta != META_MISSING)
+		return;
+	store_check_meta(s, v);
+	if (s->meta == META_OK)
+		log_info("sms:meta is there again: the store is used");
+	store_look_ready(s);
+}
+
+void store_look_again(struct store *s)
+{
+	int64_t now = clock_mono_us();
+
+	if (now - s->meta_asked_us < LOOK_AGAIN_US)
+		return;
+	s->meta_asked_us = now;
+	(void)!ask_meta(s, on_looked_again);
 }
 
 /* ---- a new connection ---- */

@@ -46,6 +46,7 @@ struct store {
 	enum store_meta meta;
 	bool expect_existing;
 	bool meta_seen;                 /* as it should be, when last looked at */
+	int64_t meta_asked_us;          /* when a store that should not be empty was last looked at */
 	int64_t up_us;                  /* when the connection became usable */
 	uint64_t generation;            /* of connections: grows when one is lost */
 	uint64_t connections;
@@ -97,6 +98,7 @@ void store_rewrite_later(struct store *s, struct batch *b);     /* it was under 
 void store_rewrite_all(struct store *s);
 void store_pump_rewrites(struct store *s);
 void store_create_meta(struct store *s);
+void store_look_again(struct store *s);         /* emptied: whether somebody has made it meanwhile, asked now and then */
 void store_check_meta(struct store *s, const struct redis_value *v);
 
 /* store_barrier.c: formats and sends a command of words, for its one reply */

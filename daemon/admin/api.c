@@ -27,6 +27,7 @@ static const struct route_entry {
 	{ "/v1/inflight", "PUT", api_put_inflight },
 	{ "/v1/reload", "POST", api_post_reload },
 	{ "/v1/logs/reopen", "POST", api_post_reopen },
+	{ "/v1/store/init", "POST", api_post_store_init },
 	{ "/v1/messages", "POST", api_post_message },
 	{ "/v1/messages/", "GET", api_get_message },
 };

@@ -55,6 +55,7 @@ void api_put_inflight(struct api_call *call);
 void api_put_provider(struct api_call *call);
 void api_post_reload(struct api_call *call);
 void api_post_reopen(struct api_call *call);
+void api_post_store_init(struct api_call *call);
 /* api_message.c */
 void api_get_message(struct api_call *call);
 void api_post_message(struct api_call *call);

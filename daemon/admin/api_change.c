@@ -1,4 +1,5 @@
-/* api_change.c: requests that change something: state, concurrency, a provider, the configuration, the log. Control thread. */
+/* api_change.c: requests that change something: state, concurrency, a provider, the configuration, the log, an empty store. Control
+ * thread. */
 #include <errno.h>
 #include <string.h>
 
@@ -184,4 +185,21 @@ void api_post_reopen(struct api_call *call)
 		api_problem(call, 503, "the log can't be opened: %s", strerror(-rc));
 	else
 		buf_puts(&call->out, "{\"reopened\":true}");
+}
+
+void api_post_store_init(struct api_call *call)
+{
+	char err[256] = "";
+	int rc;
+
+	say_who(call);
+	rc = app_store_init(call->app, err, sizeof err);
+	if (rc == -EEXIST)
+		api_problem(call, 409, "nothing is changed: the store is in use, it isn't empty");
+	else if (rc == -EAGAIN)
+		api_problem(call, 409, "nothing is changed: the store can't be used now: %s", err);
+	else if (rc < 0)
+		api_problem(call, 503, "not all workers could be told: %s", strerror(-rc));
+	else
+		buf_puts(&call->out, "{\"initialised\":true}");
 }

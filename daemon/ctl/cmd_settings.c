@@ -1,4 +1,4 @@
-/* cmd_settings.c: the commands that change how the daemon runs, or check what it would run with: reload, reopen-logs, set, check. */
+/* cmd_settings.c: the commands that change how the daemon runs, or check what it would run with: reload, reopen-logs, set, store, check. */
 #include <string.h>
 
 #include "daemon/config.h"
@@ -44,6 +44,15 @@ int cmd_settings_set(struct cli *cli)
 	}
 	snprintf(said, sizeof said, "inflight is %lld now", (long long)n);
 	return call_change(cli, "PUT", "/v1/inflight", json_pack("{s:I}", "value", (json_int_t)n), said);
+}
+
+int cmd_settings_store(struct cli *cli)
+{
+	if (strcmp(cli->args[0], "init") != 0) {
+		fprintf(stderr, "smstrack: store: there is no 'store %.40s'; there is: init\n", cli->args[0]);
+		return CTL_USAGE;
+	}
+	return call_change(cli, "POST", "/v1/store/init", NULL, "the empty store is used from now on");
 }
 
 /* Config's own words, each of which names file, line and key. */

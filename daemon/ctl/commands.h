@@ -24,6 +24,7 @@ int cmd_message_show(struct cli *cli);
 int cmd_settings_reload(struct cli *cli);
 int cmd_settings_reopen_logs(struct cli *cli);
 int cmd_settings_set(struct cli *cli);
+int cmd_settings_store(struct cli *cli);
 int cmd_settings_check(struct cli *cli);
 
 /* demo.c */

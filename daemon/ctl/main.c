@@ -14,6 +14,7 @@ static const struct cli_command commands[] = {
 	{ "reload", "", 0, 0, CLI_BIT(CLI_WAIT), "Read the configuration again", cmd_settings_reload },
 	{ "reopen-logs", "", 0, 0, 0, "Open the log file again, after it was moved", cmd_settings_reopen_logs },
 	{ "set", "inflight N", 2, 2, 0, "Messages in flight at once", cmd_settings_set },
+	{ "store", "init", 1, 1, 0, "Use a Redis that is empty though the group has commits", cmd_settings_store },
 	{ "check", "FILE", 1, 1, 0, "Check a configuration; exit 78 names each error", cmd_settings_check },
 	{ "send", "", 0, 0,
 	  CLI_BIT(CLI_TO) | CLI_BIT(CLI_TEXT) | CLI_BIT(CLI_FROM) | CLI_BIT(CLI_CAMPAIGN) | CLI_BIT(CLI_ID) | CLI_BIT(CLI_TTL),

@@ -87,6 +87,12 @@ const char *app_provider_name(const struct app *app, size_t index) { (void)app; 
 bool app_provider(const struct app *app, size_t index, struct route_status *ret) { (void)app; (void)index; (void)ret; return false; }
 int64_t app_longest_call_us(struct app *app) { (void)app; return 0; }
 int app_reopen_logs(struct app *app) { (void)app; return 0; }
+int app_store_init(struct app *app, char *err, size_t err_len)
+{
+	snprintf(err, err_len, "redis: away");
+	return app->ready ? app->state == LIFECYCLE_PAUSED ? -EEXIST : 0 : -EAGAIN;
+}
+
 unsigned app_tasks(struct app *app, app_task_fn *visit, void *arg, int64_t deadline_us)
 {
 	struct co_task_info info = { .name = "a \"task\"", .state = "waiting", .awaits = "event", .age_us = 12 };
@@ -351,7 +357,9 @@ static void test_admin_server_refuses_in_words(void **state)
 static void change_client(struct test *t)
 {
 	expect(t, "PUT", "/v1/state", "{\"state\":\"paused\"}", 200, "state", "paused");
+	expect(t, "POST", "/v1/store/init", NULL, 409, "detail", "isn't empty");
 	expect(t, "PUT", "/v1/state", "{\"state\":\"running\"}", 200, "state", "running");
+	expect(t, "POST", "/v1/store/init", NULL, 200, "", NULL);
 	expect(t, "PUT", "/v1/state", "{\"state\":\"stopping\"}", 422, "detail", "draining");
 	expect(t, "PUT", "/v1/state", "{\"state\":7}", 422, "detail", "draining");
 	expect(t, "PUT", "/v1/inflight", "{\"value\":50}", 200, "", NULL);
@@ -366,6 +374,7 @@ static void change_client(struct test *t)
 	tell(t, make_unready);
 	expect(t, "POST", "/v1/reload", NULL, 422, "detail", "x.conf:3: first");
 	expect(t, "POST", "/v1/logs/reopen", NULL, 200, "", NULL);
+	expect(t, "POST", "/v1/store/init", NULL, 409, "detail", "redis: away");
 	expect(t, "PUT", "/v1/state", "{\"state\":\"draining\"}", 202, "state", "draining");
 	expect(t, "PUT", "/v1/state", "{\"state\":\"draining\"}", 202, "state", "draining");
 	expect(t, "PUT", "/v1/state", "{\"state\":\"running\"}", 409, "detail", "draining");

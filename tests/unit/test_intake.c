@@ -29,6 +29,23 @@ CASE(test_intake_publishes_contiguous_prefix_behind_barrier)
 	return 0;
 }
 
+CASE(test_intake_tells_the_store_of_a_groups_commits)
+{
+	struct intake *in = start(10, 100);
+	struct intake_grant grant = { .queue = &queues[1], .shared = &shared[1], .topic = "jobs", .partition = 1, .epoch = 1,
+				      .has_commits = true };
+
+	(void)arg;
+	lend_at(in, 0, 1, 0);
+	assert_int_equal(expected, 0);
+	assert_int_equal(intake_lend(in, &grant), 0);
+	assert_int_equal(expected, 1);
+	take_back(in, 0, false);
+	take_back(in, 1, false);
+	end(in);
+	return 0;
+}
+
 CASE(test_intake_backpressure_is_not_reading)
 {
 	struct intake *in = start(4, 100);
@@ -232,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_intake_publishes_contiguous_prefix_behind_barrier),
+		cmocka_unit_test(test_intake_tells_the_store_of_a_groups_commits),
 		cmocka_unit_test(test_intake_backpressure_is_not_reading),
 		cmocka_unit_test(test_intake_stops_at_commit_skew),
 		cmocka_unit_test(test_intake_is_fair),
