@@ -18,29 +18,42 @@ struct group_row {
 static const struct group_row groups[] = {
 	{ "group_children_end_first", { { 1, 5 }, { 2, 6 } }, 2, 5, 0, 0, 0, 0, 5, 0, "" },     /* test_taskgroup_01 */
 	{ "group_waits_for_children", { { 5, 5 }, { 2, 6 } }, 2, -1, 3, 0, 3, 0, 5, 0, "" },    /* test_taskgroup_02 */
-	{ "group_empty", { { 0 } }, 0, -1, 3, 0, 3, 0, 0, 0, "" },                              /* test_taskgroup_already_entered's group: nothing to wait for */
-	{ "group_child_cancels_itself", { { 5, 5 }, { 2, -ECANCELED } }, 2, -1, 0, 0, 0, 0, 5, 0, "" }, /* test_taskgroup_03: a cancelled child is no error */
-	{ "group_child_and_body_wait", { { 9, 5 }, { 2, -EIO } }, 2, 9, 0, 0, -EIO, 1, 2, 0, "a" },     /* test_taskgroup_04: the body is cancelled too */
-	{ "group_child_error_while_leaving", { { 9, 5 }, { 2, -EIO } }, 2, -1, 0, 0, -EIO, 1, 2, 0, "a" },      /* test_cancel_children_on_child_error */
+	/* test_taskgroup_already_entered's group: nothing to wait for */
+	{ "group_empty", { { 0 } }, 0, -1, 3, 0, 3, 0, 0, 0, "" },
+	/* test_taskgroup_03: a cancelled child is no error */
+	{ "group_child_cancels_itself", { { 5, 5 }, { 2, -ECANCELED } }, 2, -1, 0, 0, 0, 0, 5, 0, "" },
+	/* test_taskgroup_04: the body is cancelled too */
+	{ "group_child_and_body_wait", { { 9, 5 }, { 2, -EIO } }, 2, 9, 0, 0, -EIO, 1, 2, 0, "a" },
+	/* test_cancel_children_on_child_error */
+	{ "group_child_error_while_leaving", { { 9, 5 }, { 2, -EIO } }, 2, -1, 0, 0, -EIO, 1, 2, 0, "a" },
 	{ "group_cancelled", { { 9, 5 }, { 9, 6 } }, 2, -1, 0, 2, -ECANCELED, 0, 2, 1, "ab" },  /* test_cancellation, test_taskgroup_22 */
 	{ "group_cancelled_in_the_body", { { 9, 5 } }, 1, 9, 0, 2, -ECANCELED, 0, 2, 1, "a" },  /* test_taskgroup_07 */
-	{ "group_body_error", { { 9, 5 }, { 9, 6 } }, 2, -1, -EPERM, 0, -EPERM, 1, 0, 0, "" },  /* test_taskgroup_09: children never began */
+	/* test_taskgroup_09: children never began */
+	{ "group_body_error", { { 9, 5 }, { 9, 6 } }, 2, -1, -EPERM, 0, -EPERM, 1, 0, 0, "" },
 	{ "group_body_error_later", { { 9, 5 }, { 9, 6 } }, 2, 1, -EPERM, 0, -EPERM, 1, 1, 0, "ab" },   /* test_taskgroup_10 */
-	{ "group_cancelled_child_cleans_up", { { 9, 5, -ECANCELED, 4 } }, 1, -1, 0, 2, -ECANCELED, 0, 6, 1, "a" },      /* test_taskgroup_11 */
-	{ "group_cancelled_body_child_cleans_up", { { 9, 5, -ECANCELED, 4 } }, 1, 9, 0, 2, -ECANCELED, 0, 6, 1, "a" },  /* test_taskgroup_12 */
-	{ "group_child_error_others_clean_up", { { 9, 5, -ECANCELED, 4 }, { 2, -EIO } }, 2, -1, 0, 0, -EIO, 1, 6, 0, "a" },     /* test_taskgroup_14 */
+	/* test_taskgroup_11 */
+	{ "group_cancelled_child_cleans_up", { { 9, 5, -ECANCELED, 4 } }, 1, -1, 0, 2, -ECANCELED, 0, 6, 1, "a" },
+	/* test_taskgroup_12 */
+	{ "group_cancelled_body_child_cleans_up", { { 9, 5, -ECANCELED, 4 } }, 1, 9, 0, 2, -ECANCELED, 0, 6, 1, "a" },
+	/* test_taskgroup_14 */
+	{ "group_child_error_others_clean_up", { { 9, 5, -ECANCELED, 4 }, { 2, -EIO } }, 2, -1, 0, 0, -EIO, 1, 6, 0, "a" },
 	{ "group_error_on_cancel", { { 9, 5, -EPERM }, { 2, -EIO } }, 2, -1, 0, 0, -EIO, 2, 2, 0, "a" },        /* test_taskgroup_14 */
-	{ "group_cancelled_failing_child", { { 9, 5, -EPERM } }, 1, 9, 0, 2, -EPERM, 1, 2, 1, "a" },    /* test_taskgroup_08: the error goes first */
+	/* test_taskgroup_08: the error goes first */
+	{ "group_cancelled_failing_child", { { 9, 5, -EPERM } }, 1, 9, 0, 2, -EPERM, 1, 2, 1, "a" },
 	{ "group_cancelled_failing_child_leaving", { { 9, 5, -EPERM } }, 1, -1, 0, 2, -EPERM, 1, 2, 1, "a" },   /* test_taskgroup_13 */
-	{ "group_cancelled_while_aborting", { { 9, 5, -ECANCELED, 5 }, { 1, -EIO } }, 2, -1, 0, 3, -EIO, 1, 6, 1, "a" },        /* test_error_and_cancel */
-	{ "group_swallowed_by_a_child", { { 9, 5, 7 }, { 9, 6 } }, 2, -1, 0, 2, -ECANCELED, 0, 2, 1, "ab" },    /* test_taskgroup_15's shape: the group's end is the cancel's all the same */
+	/* test_error_and_cancel */
+	{ "group_cancelled_while_aborting", { { 9, 5, -ECANCELED, 5 }, { 1, -EIO } }, 2, -1, 0, 3, -EIO, 1, 6, 1, "a" },
+	/* test_taskgroup_15's shape: the group's end is the cancel's all the same */
+	{ "group_swallowed_by_a_child", { { 9, 5, 7 }, { 9, 6 } }, 2, -1, 0, 2, -ECANCELED, 0, 2, 1, "ab" },
 	{ "group_body_and_child_errors", { { 9, 5, -EIO } }, 1, 1, -EPERM, 0, -EIO, 2, 1, 0, "a" },     /* test_taskgroup_19 */
 	{ "group_two_errors_at_once", { { 2, -EIO }, { 2, -EPERM } }, 2, -1, 0, 0, -EIO, 2, 2, 0, "" }, /* test_taskgroup_20 */
 	{ "group_all_fail", { { 1, -EIO }, { 1, -EPERM }, { 1, -EBUSY } }, 3, 9, 0, 0, -EIO, 3, 1, 0, "" },     /* test_taskgroup_20a */
 	{ "group_three_one_fails", { { 1, -EIO }, { 9, 1 }, { 9, 1 } }, 3, 9, 0, 0, -EIO, 1, 1, 0, "bc" },      /* test_taskgroup_21a */
-	{ "group_cancel_before_the_error", { { 2, -EIO } }, 1, 9, 0, 2, -ECANCELED, 0, 2, 1, "a" },     /* test_error_and_cancel, the cancel first */
+	/* test_error_and_cancel, the cancel first */
+	{ "group_cancel_before_the_error", { { 2, -EIO } }, 1, 9, 0, 2, -ECANCELED, 0, 2, 1, "a" },
 	{ "group_empty_cancelled", { { 0 } }, 0, 9, 0, 2, -ECANCELED, 0, 2, 1, "" },            /* test_taskgroup_17 */
-	{ "group_child_timeout_error", { { 1, -ETIMEDOUT }, { 9, 1 } }, 2, -1, 0, 0, -ETIMEDOUT, 1, 1, 0, "b" },        /* test_taskgroup_21a: a timeout error is one as any other */
+	/* test_taskgroup_21a: a timeout error is one as any other */
+	{ "group_child_timeout_error", { { 1, -ETIMEDOUT }, { 9, 1 } }, 2, -1, 0, 0, -ETIMEDOUT, 1, 1, 0, "b" },
 };
 
 struct group_run {

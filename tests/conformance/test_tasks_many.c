@@ -63,21 +63,26 @@ static const struct wait_row waits[] = {
 	{ "wait_all_timeout", CO_ALL_COMPLETED, 2, { OK(1), OK(3) }, "10", 2 },                 /* test_wait_with_timeout */
 	{ "wait_all_timeout_zero", CO_ALL_COMPLETED, 0, { OK(1), OK(0) }, "01", 0 },            /* test_wait_with_timeout */
 	{ "wait_all_in_time", CO_ALL_COMPLETED, 5, { OK(1), OK(3) }, "11", 3 },                 /* test_wait_with_timeout */
-	{ "wait_all_at_the_timeout", CO_ALL_COMPLETED, 3, { OK(1), OK(3) }, "10", 3 },          /* test_wait_concurrent_complete: its timer is older */
+	/* test_wait_concurrent_complete: its timer is older */
+	{ "wait_all_at_the_timeout", CO_ALL_COMPLETED, 3, { OK(1), OK(3) }, "10", 3 },
 	{ "wait_all_error_timeout", CO_ALL_COMPLETED, 2, { BAD(1), OK(3) }, "10", 2 },          /* test_wait_with_exception */
 	{ "wait_one", CO_ALL_COMPLETED, -1, { OK(2) }, "1", 2 },                                /* test_wait */
 	{ "wait_first", CO_FIRST_COMPLETED, -1, { OK(3), OK(1) }, "01", 1 },                    /* test_wait_first_completed */
 	{ "wait_first_error", CO_FIRST_COMPLETED, -1, { OK(3), BAD(1) }, "01", 1 },             /* test_wait_first_completed */
-	{ "wait_first_cancelled", CO_FIRST_COMPLETED, -1, { OK(3), CUT(1) }, "01", 1 },         /* test_wait_first_completed: a cancelled one too */
+	/* test_wait_first_completed: a cancelled one too */
+	{ "wait_first_cancelled", CO_FIRST_COMPLETED, -1, { OK(3), CUT(1) }, "01", 1 },
 	{ "wait_first_done_before", CO_FIRST_COMPLETED, -1, { OK(3), OK(0) }, "01", 0 },        /* test_wait_really_done */
-	{ "wait_first_several", CO_FIRST_COMPLETED, -1, { OK(1), OK(3), OK(1) }, "101", 1 },    /* test_wait_really_done: more than the trigger */
+	/* test_wait_really_done: more than the trigger */
+	{ "wait_first_several", CO_FIRST_COMPLETED, -1, { OK(1), OK(3), OK(1) }, "101", 1 },
 	{ "wait_first_timeout", CO_FIRST_COMPLETED, 1, { OK(3), OK(2) }, "00", 1 },             /* test_wait_with_timeout */
 	{ "wait_exception", CO_FIRST_EXCEPTION, -1, { OK(3), BAD(1), OK(2) }, "010", 1 },       /* test_wait_first_exception */
 	{ "wait_exception_later", CO_FIRST_EXCEPTION, -1, { OK(1), BAD(2), OK(3) }, "110", 2 }, /* test_wait_first_exception_in_wait */
 	{ "wait_exception_none", CO_FIRST_EXCEPTION, -1, { OK(1), OK(2), OK(3) }, "111", 3 },   /* test_wait_first_exception: like all */
-	{ "wait_exception_cancelled", CO_FIRST_EXCEPTION, -1, { OK(3), CUT(1) }, "11", 3 },     /* _wait: a cancelled one only counts down */
+	/* _wait: a cancelled one only counts down */
+	{ "wait_exception_cancelled", CO_FIRST_EXCEPTION, -1, { OK(3), CUT(1) }, "11", 3 },
 	{ "wait_exception_all_cancelled", CO_FIRST_EXCEPTION, -1, { CUT(2), CUT(1) }, "11", 2 },        /* the same, to the last */
-	{ "wait_exception_cancelled_and_error", CO_FIRST_EXCEPTION, -1, { OK(9), CUT(1), BAD(2) }, "011", 2 },  /* the same, then an error */
+	/* the same, then an error */
+	{ "wait_exception_cancelled_and_error", CO_FIRST_EXCEPTION, -1, { OK(9), CUT(1), BAD(2) }, "011", 2 },
 	{ "wait_exception_done_before", CO_FIRST_EXCEPTION, -1, { OK(3), BAD(0) }, "01", 0 },   /* test_wait_first_exception_in_wait */
 	{ "wait_exception_last", CO_FIRST_EXCEPTION, -1, { OK(1), BAD(3) }, "11", 3 },          /* test_wait_first_exception */
 	{ "wait_exception_timeout", CO_FIRST_EXCEPTION, 2, { OK(1), BAD(3) }, "10", 2 },        /* test_wait_with_timeout */
@@ -185,11 +190,14 @@ static const struct gather_row gathers[] = {
 	{ "gather_one_exception", false, { { 1, 5 }, BAD(2), { 9, 6 } }, -EIO, { 0 }, 2, CO_FAILED },   /* test_one_exception */
 	{ "gather_two_exceptions", false, { BAD(2), { 1, -EPERM } }, -EPERM, { 0 }, 1, CO_FAILED },     /* test_exception_marking */
 	{ "gather_exception_done_before", false, { { 9, 5 }, BAD(0) }, -EIO, { 0 }, 0, CO_FAILED },     /* test_one_exception */
-	{ "gather_one_cancellation", false, { { 9, 5 }, CUT(2) }, -ECANCELED, { 0 }, 2, CO_FAILED },    /* test_one_cancellation: a cancelled error */
-	{ "gather_return_exceptions", true, { { 1, 5 }, BAD(2), { 3, -EPERM } }, 0, { 5, -EIO, -EPERM }, 3, CO_DONE },  /* test_return_exceptions */
+	/* test_one_cancellation: a cancelled error */
+	{ "gather_one_cancellation", false, { { 9, 5 }, CUT(2) }, -ECANCELED, { 0 }, 2, CO_FAILED },
+	/* test_return_exceptions */
+	{ "gather_return_exceptions", true, { { 1, 5 }, BAD(2), { 3, -EPERM } }, 0, { 5, -EIO, -EPERM }, 3, CO_DONE },
 	{ "gather_return_all_exceptions", true, { BAD(1), BAD(1) }, 0, { -EIO, -EIO }, 1, CO_DONE },    /* test_return_exceptions */
 	{ "gather_return_success", true, { { 1, 5 }, { 2, 6 } }, 0, { 5, 6 }, 2, CO_DONE },             /* test_result_exception_success */
-	{ "gather_return_one_cancellation", true, { { 1, 5 }, CUT(2) }, 0, { 5, -ECANCELED }, 2, CO_DONE },     /* test_result_exception_one_cancellation */
+	/* test_result_exception_one_cancellation */
+	{ "gather_return_one_cancellation", true, { { 1, 5 }, CUT(2) }, 0, { 5, -ECANCELED }, 2, CO_DONE },
 };
 
 ROWS(run_gather, struct gather_row)
@@ -249,11 +257,15 @@ struct gather_cancel_row {
 };
 
 static const struct gather_cancel_row gather_cancels[] = {
-	{ "gather_cancel", false, { { 9, 1 }, { 9, 2 } }, -ECANCELED, 1 },                      /* test_cancellation_broadcast, test_cancel_gather_1 */
+	/* test_cancellation_broadcast, test_cancel_gather_1 */
+	{ "gather_cancel", false, { { 9, 1 }, { 9, 2 } }, -ECANCELED, 1 },
 	{ "gather_cancel_waits_for_all", true, { { 9, 1, -ECANCELED, 5 }, { 9, 2 } }, -ECANCELED, 6 },  /* test_cancel_gather_2 */
-	{ "gather_cancel_return_exceptions", true, { { 9, 1 }, { 9, 2 } }, -ECANCELED, 1 },     /* test_issue46672: cancelled all the same */
-	{ "gather_cancel_one_stubborn", false, { { 9, 1, 7, 5 }, { 9, 2 } }, -ECANCELED, 1 },   /* the first cancelled child ends the outer */
-	{ "gather_cancel_all_stubborn", false, { { 9, 1, 7, 5 }, { 9, 2, 8 } }, -ECANCELED, 6 },        /* test_cancel_gather_2: results are lost */
+	/* test_issue46672: cancelled all the same */
+	{ "gather_cancel_return_exceptions", true, { { 9, 1 }, { 9, 2 } }, -ECANCELED, 1 },
+	/* the first cancelled child ends the outer */
+	{ "gather_cancel_one_stubborn", false, { { 9, 1, 7, 5 }, { 9, 2 } }, -ECANCELED, 1 },
+	/* test_cancel_gather_2: results are lost */
+	{ "gather_cancel_all_stubborn", false, { { 9, 1, 7, 5 }, { 9, 2, 8 } }, -ECANCELED, 6 },
 	{ "gather_cancel_into_an_error", false, { { 9, 1, -EIO }, { 9, 2, 3, 5 } }, -EIO, 1 },  /* test_exception_marking */
 };
 

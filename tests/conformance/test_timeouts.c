@@ -22,12 +22,15 @@ static const struct scope_row scopes[] = {
 	{ "timeout_zero_without_a_wait", 0, { 0, 1 }, 0, 1, false, 0 },         /* test_timeout_zero: nothing to interrupt */
 	{ "timeout_foreign_exception_passed", 10, { 5, -EIO }, 0, -EIO, false, 5 },     /* test_foreign_exception_passed */
 	{ "timeout_foreign_exception_on_timeout", 5, { 10, 1, -EIO }, 0, -EIO, true, 5 },       /* test_foreign_exception_on_timeout */
-	{ "timeout_foreign_exception_on_timeout_late", 5, { 10, 1, -EIO, 9 }, 0, -EIO, true, 14 },      /* test_foreign_exception_on_timeout_2 */
-	{ "timeout_waits_for_the_inner", 5, { 10, 1, -ECANCELED, 9 }, 0, -ETIMEDOUT, true, 14 },        /* test_timeout_exception_context's cleanup */
+	/* test_foreign_exception_on_timeout_2 */
+	{ "timeout_foreign_exception_on_timeout_late", 5, { 10, 1, -EIO, 9 }, 0, -EIO, true, 14 },
+	/* test_timeout_exception_context's cleanup */
+	{ "timeout_waits_for_the_inner", 5, { 10, 1, -ECANCELED, 9 }, 0, -ETIMEDOUT, true, 14 },
 	{ "timeout_swallowed", 5, { 10, 1, 7 }, 0, 7, true, 5 },                /* test_timeout_expired: the body's own end wins */
 	{ "timeout_foreign_cancel", 10, { 9, 1 }, 5, -ECANCELED, false, 5, 1 }, /* test_foreign_cancel_doesnt_timeout_if_not_expired */
 	{ "timeout_disabled_cancelled", -1, { 9, 1 }, 5, -ECANCELED, false, 5, 1 },     /* test_waiter_cancelled */
-	{ "timeout_then_foreign_cancel", 5, { 20, 1, -ECANCELED, 9 }, 7, -ECANCELED, true, 7, 1 },      /* test_cancel_in_timeout_after_cancellation's order */
+	/* test_cancel_in_timeout_after_cancellation's order */
+	{ "timeout_then_foreign_cancel", 5, { 20, 1, -ECANCELED, 9 }, 7, -ECANCELED, true, 7, 1 },
 	{ "timeout_and_cancel_at_once", 5, { 20, 1 }, 5, -ECANCELED, true, 5, 1 },      /* test_outer_task_is_not_cancelled's opposite */
 };
 

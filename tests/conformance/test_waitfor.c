@@ -17,14 +17,16 @@ static const struct wait_for_row rows[] = {
 	{ "wait_for_error_in_time", { 5, -EIO }, 10, -EIO, 5, CO_FAILED },      /* test_asyncio_wait_for_timeout, by an exception */
 	{ "wait_for_no_wait_result", { 0, 3 }, 10, 3, 0, CO_DONE },             /* test_wait_for_race_condition */
 	{ "wait_for_timeout", { 10, 3 }, 5, -ETIMEDOUT, 5, CO_CANCELLED },      /* test_wait_for */
-	{ "wait_for_waits_for_the_end", { 10, 3, -ECANCELED, 20 }, 5, -ETIMEDOUT, 25, CO_CANCELLED }, /* test_wait_for_waits_for_task_cancellation */
+	/* test_wait_for_waits_for_task_cancellation */
+	{ "wait_for_waits_for_the_end", { 10, 3, -ECANCELED, 20 }, 5, -ETIMEDOUT, 25, CO_CANCELLED },
 	{ "wait_for_stubborn_result", { 10, 3, 7 }, 5, 7, 5, CO_DONE },         /* test_wait_for_cancel_suppressed */
 	{ "wait_for_stubborn_late_result", { 10, 3, 7, 20 }, 5, 7, 25, CO_DONE },       /* test_wait_for_cancel_suppressed, later */
 	{ "wait_for_error_on_cancel", { 10, 3, -EIO }, 5, -EIO, 5, CO_FAILED }, /* test_wait_for_reraises_exception_during_cancellation */
 	{ "wait_for_late_error_on_cancel", { 10, 3, -EIO, 9 }, 5, -EIO, 14, CO_FAILED },        /* the same, later */
 	{ "wait_for_zero", { 10, 3 }, 0, -ETIMEDOUT, 0, CO_CANCELLED },         /* test_wait_for_timeout_less_then_0_or_0 */
 	{ "wait_for_past", { 10, 3 }, -7, -ETIMEDOUT, 0, CO_CANCELLED },        /* test_wait_for_timeout_less_then_0_or_0: -1 */
-	{ "wait_for_zero_is_never_begun", { 0, 3, 9 }, 0, -ETIMEDOUT, 0, CO_CANCELLED },        /* test_wait_for_timeout_less_then_0_or_0_coroutine_do_not_started */
+	/* test_wait_for_timeout_less_then_0_or_0_coroutine_do_not_started */
+	{ "wait_for_zero_is_never_begun", { 0, 3, 9 }, 0, -ETIMEDOUT, 0, CO_CANCELLED },
 };
 
 ROWS(run_wait_for, struct wait_for_row)
@@ -49,7 +51,8 @@ struct begun_row {
 
 static const struct begun_row begun[] = {
 	{ "wait_for_zero_of_a_begun_task", { 10, 3 }, -ETIMEDOUT, 0 },          /* test_wait_for_waits_for_task_cancellation_w_timeout_0 */
-	{ "wait_for_zero_waits_for_the_end", { 10, 3, -ECANCELED, 8 }, -ETIMEDOUT, 8 }, /* test_wait_for_waits_for_task_cancellation_w_timeout_0 */
+	/* test_wait_for_waits_for_task_cancellation_w_timeout_0 */
+	{ "wait_for_zero_waits_for_the_end", { 10, 3, -ECANCELED, 8 }, -ETIMEDOUT, 8 },
 	{ "wait_for_zero_stubborn", { 10, 3, 7 }, 7, 0 },                       /* test_wait_for_cancel_suppressed */
 	{ "wait_for_zero_error", { 10, 3, -EIO }, -EIO, 0 },                    /* test_wait_for_reraises_exception_during_cancellation */
 };
@@ -118,13 +121,20 @@ struct cancel_row {
 
 static const struct cancel_row cancels[] = {
 	{ "wait_for_cancelled", { 10, 3 }, 20, { 5, -1 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },     /* test_cancel_wait_for */
-	{ "wait_for_none_cancelled", { 10, 3 }, -1, { 5, -1 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },        /* test_cancel_blocking_wait_for */
-	{ "wait_for_cancelled_stubborn_inner", { 10, 3, 7 }, 20, { 5, -1 }, 7, CO_DONE, CO_DONE },      /* test_wait_for_cancel_suppressed */
-	{ "wait_for_cancelled_failing_inner", { 10, 3, -EIO }, 20, { 5, -1 }, -EIO, CO_FAILED, CO_FAILED },     /* test_wait_for_reraises_exception_during_cancellation */
-	{ "wait_for_timeout_then_cancel", { 30, 3, -ECANCELED, 20 }, 5, { 10, -1 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },   /* test_cancel_blocking_wait_for */
-	{ "wait_for_cancel_at_the_timeout", { 30, 3 }, 5, { 5, -1 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },  /* test_wait_for_cancellation_race_condition: a real cancel wins */
-	{ "wait_for_cancelled_at_its_end", { 5, 3 }, 20, { 5, -1 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },   /* test_wait_for_cancellation_race_condition */
-	{ "wait_for_cancelled_twice", { 30, 3, -ECANCELED, 20 }, 40, { 5, 6 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },        /* test_cancel_blocking_wait_for, twice */
+	/* test_cancel_blocking_wait_for */
+	{ "wait_for_none_cancelled", { 10, 3 }, -1, { 5, -1 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },
+	/* test_wait_for_cancel_suppressed */
+	{ "wait_for_cancelled_stubborn_inner", { 10, 3, 7 }, 20, { 5, -1 }, 7, CO_DONE, CO_DONE },
+	/* test_wait_for_reraises_exception_during_cancellation */
+	{ "wait_for_cancelled_failing_inner", { 10, 3, -EIO }, 20, { 5, -1 }, -EIO, CO_FAILED, CO_FAILED },
+	/* test_cancel_blocking_wait_for */
+	{ "wait_for_timeout_then_cancel", { 30, 3, -ECANCELED, 20 }, 5, { 10, -1 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },
+	/* test_wait_for_cancellation_race_condition: a real cancel wins */
+	{ "wait_for_cancel_at_the_timeout", { 30, 3 }, 5, { 5, -1 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },
+	/* test_wait_for_cancellation_race_condition */
+	{ "wait_for_cancelled_at_its_end", { 5, 3 }, 20, { 5, -1 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },
+	/* test_cancel_blocking_wait_for, twice */
+	{ "wait_for_cancelled_twice", { 30, 3, -ECANCELED, 20 }, 40, { 5, 6 }, -ECANCELED, CO_CANCELLED, CO_CANCELLED },
 };
 
 ROWS(run_cancel, struct cancel_row)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # check.sh: every test, counted. `make check` and `make proof` call it. Environment: B (build folder), PYTHON, SMSTRACK_PROOF=1 (in
-# full), SMSTRACK_ONLY="unit fuzz sim e2e" (some stages). Its last line is `N passed, N failed, N skipped`; what can't run says why.
+# full), SMSTRACK_ONLY="unit traces fuzz sim e2e" (some stages). Its last line is `N passed, N failed, N skipped`; what can't run says why.
 set -u
 cd "$(dirname "$0")/../.."
 B=${B:-build} PYTHON=${PYTHON:-/usr/bin/python3} PROOF=${SMSTRACK_PROOF:-}
@@ -48,6 +48,20 @@ units() {
 	done
 	((n > 0)) || fail "there are no unit tests in $B/tests"
 	note "$n programs"
+}
+
+# The runtime's event traces against CPython's asyncio: its last line is counted like ours.
+traces() {
+	local log=$tmp/traces.log p f s
+	stage "event traces"
+	timeout 900 tests/conformance/run.sh traces >"$log" 2>&1
+	cat "$log"
+	if ! read -r p f s < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log"); then
+		fail "event traces: no result"
+		return
+	fi
+	passed=$((passed + p)) skipped=$((skipped + s))
+	((f == 0)) || fail "event traces"
 }
 
 # The parsers, fed by libFuzzer for a short while; its corpus stays as it is.
@@ -158,6 +172,7 @@ if [[ $B == *san-* ]]; then
 	wanted e2e && e2e short
 else
 	wanted unit && units
+	wanted traces && traces
 	wanted fuzz && fuzz "$([[ -n $PROOF ]] && echo 60 || echo 8)"
 	wanted sim && simulate
 	wanted e2e && e2e
