@@ -11,6 +11,7 @@
 
 struct commit {
 	struct list node;
+	unsigned refs;                  /* who waits, and librdkafka */
 	struct co_future *future;       /* its result: the errno, positive */
 	struct kafka_part *parts;       /* of who waits; NULL: gone meanwhile */
 	size_t n;
@@ -56,13 +57,20 @@ void kafka_client_on_rebalance(struct kafka_client *c, rd_kafka_event_t *ev)
 	rd_kafka_event_destroy(ev);
 }
 
+static void commit_unref(struct commit *commit)
+{
+	if (--commit->refs > 0)
+		return;
+	co_unref(commit->future);
+	mem_free(commit);
+}
+
 static void commit_end(struct commit *commit, int rc)
 {
 	list_remove(&commit->node);
 	if (!co_done(commit->future))
 		co_set_result(commit->future, -rc);
-	co_unref(commit->future);
-	mem_free(commit);
+	commit_unref(commit);
 }
 
 void kafka_client_drop_commits(struct kafka_client *c)
@@ -158,7 +166,6 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *r)
 static int commit_once(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
 {
 	struct commit *commit;
-	struct co_future *future;
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_resp_err_t err;
 	int rc;
@@ -166,14 +173,12 @@ static int commit_once(struct kafka_client *client, struct kafka_part *parts, si
 	if (client->astray)
 		return -ESTALE;
 	commit = mem_zalloc(sizeof *commit);
-	future = co_future_new();
-	if (commit == NULL || future == NULL) {
+	if (commit == NULL || (commit->future = co_future_new()) == NULL) {
 		mem_free(commit);
-		co_unref(future);
 		return -ENOMEM;
 	}
 	list = kafka_client_list(parts, n);
-	commit->future = co_ref(future);
+	commit->refs = 2;
 	commit->parts = parts;
 	commit->n = n;
 	list_append(&client->commits, &commit->node);
@@ -182,13 +187,12 @@ static int commit_once(struct kafka_client *client, struct kafka_part *parts, si
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		commit_end(commit, kafka_client_errno(err));
 	client->users++;
-	rc = co_wait_for(future, deadline_us);
+	rc = co_wait_for(commit->future, deadline_us);
 	client->users--;
-	if (!co_done(future))
-		commit->parts = NULL;
+	commit->parts = NULL;           /* the answer may come yet, and ours be gone by then */
 	if (rc >= 0)
 		rc = -rc;
-	co_unref(future);
+	commit_unref(commit);
 	return rc == -ETIMEDOUT ? -EAGAIN : rc;
 }
 

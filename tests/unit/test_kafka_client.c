@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -161,11 +162,36 @@ CASE(test_kafka_client_record_past_its_queue_is_fatal)
 	return 0;
 }
 
+/* The answer was written to parts that were gone: who waits gives up in time, and the answer comes all the same. */
+CASE(test_kafka_client_commit_may_be_answered_late)
+{
+	struct kafka_rebalance *r;
+	struct kafka_client *c = join(&r);
+	struct kafka_part *part = calloc(1, sizeof *part);
+	struct co_future *closing;
+
+	(void)arg;
+	kafka_client_answer(c, r);
+	*part = (struct kafka_part){ .topic = "jobs", .partition = 77, .offset = 3 };
+	assert_int_equal(kafka_client_commit(c, part, 1, clock_mono_us()), -EAGAIN);
+	assert_int_equal(part->err, 0);
+	free(part);
+	while (!list_empty(&c->commits))
+		assert_int_equal(co_sleep_ms(1), 0);
+	closing = co_task_new_static(close_body, c, "close");
+	while (kafka_client_next(c, &r) == 0)
+		kafka_client_answer(c, r);
+	assert_int_equal(co_await(closing), 0);
+	co_unref(closing);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kafka_client_refused_close_takes_all_back),
 		cmocka_unit_test(test_kafka_client_commit_answers_part_by_part),
+		cmocka_unit_test(test_kafka_client_commit_may_be_answered_late),
 		cmocka_unit_test(test_kafka_client_record_past_its_queue_is_fatal),
 	};
 
