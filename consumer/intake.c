@@ -1,7 +1,6 @@
 /*
- * intake.c: a worker's leases. Two tasks: the reader takes records, fairly and only while there is room (what it doesn't read stays in
- * librdkafka's queue: that is all the backpressure there is; nothing is ever paused); the syncer runs the durability barrier and
- * publishes what may be committed. It never commits itself: that is the control thread's.
+ * intake.c: a worker's leases. Its reader takes records, fairly and only while there is room (what it doesn't read stays in
+ * librdkafka's queue: that is all the backpressure there is; nothing is ever paused). What may be committed is intake_sync.c's.
  */
 #include "consumer/intake.h"
 
@@ -15,8 +14,6 @@
 #include "metrics/store.h"
 
 enum {
-	BARRIER_TIMEOUT_MS = 5000,
-	SYNC_SPACING_MS = 20,           /* between barriers that a full ring asks for */
 	ABANDON_MS = 1000,              /* for what was cancelled at a drain's deadline to come back */
 	GAP_MIN = 16,                   /* a smaller jump of offsets is compaction's or a transaction's */
 };
@@ -79,18 +76,13 @@ static void note_gap(struct lease *lease, int64_t offset)
 	lease->expected = offset + 1;
 }
 
-static bool nearly_full(const struct lease *lease)
-{
-	return offsets_skew(&lease->partition->ring) > lease->in->options.max_commit_skew / 2;
-}
-
-static void publish_progress(struct lease *lease)
+void intake_publish_progress(struct lease *lease)
 {
 	const struct offsets *ring = &lease->partition->ring;
 
 	atomic_store_explicit(&lease->shared->position, lease->expected, memory_order_relaxed);
 	atomic_store_explicit(&lease->shared->open, ring->open, memory_order_relaxed);
-	if (nearly_full(lease) && offsets_committable(ring) != lease->published)
+	if (intake_wants_sync(lease))
 		co_event_set(&lease->in->sync_due);
 }
 
@@ -114,7 +106,7 @@ static bool read_lease(struct lease *lease)
 		taken++;
 	}
 	counters_add(COUNTER_RECORDS, taken);
-	publish_progress(lease);
+	intake_publish_progress(lease);
 	return taken > 0;
 }
 
@@ -151,121 +143,6 @@ static int reader_body(void *arg)
 	}
 }
 
-/* ---- the barrier ---- */
-
-struct mark {
-	struct intake_partition *partition;
-	int64_t committable;
-};
-
-static unsigned mark_prefixes(struct intake *in, struct mark *marks)
-{
-	unsigned n = 0;
-
-	list_each(node, &in->leases) {
-		struct lease *lease = list_entry(node, struct lease, node);
-		int64_t committable = offsets_committable(&lease->partition->ring);
-
-		if (committable < 0 || committable == lease->published)
-			continue;
-		intake_partition_ref(lease->partition);
-		marks[n++] = (struct mark){ lease->partition, committable };
-	}
-	return n;
-}
-
-static unsigned count(const struct list *head)
-{
-	unsigned n = 0;
-
-	list_each(node, head)
-		n++;
-	return n;
-}
-
-/* [suspends] What is done now is published once it is durable. 0; less: not now, -ECANCELED. */
-static int sync_leases(struct intake *in)
-{
-	struct mark *marks = mem_alloc((count(&in->leases) + 1) * sizeof *marks);
-	bool due = false;
-	unsigned n;
-	int rc = 0;
-
-	if (marks == NULL)
-		return -ENOMEM;
-	n = mark_prefixes(in, marks);
-	if (n > 0)
-		rc = store_barrier(in->store, clock_mono_us() + BARRIER_TIMEOUT_MS * 1000);
-	for (unsigned i = 0; i < n; i++) {
-		struct lease *lease = marks[i].partition->lease;
-
-		if (rc == 0 && lease != NULL && marks[i].committable > lease->published) {
-			lease->published = marks[i].committable;
-			atomic_store_explicit(&lease->shared->committable, lease->published, memory_order_release);
-			due = due || nearly_full(lease);
-		}
-		intake_partition_unref(marks[i].partition);
-	}
-	mem_free(marks);
-	if (due)
-		in->options.on_commit_due(in->options.arg);
-	if (rc < 0)
-		log_warn("commits wait for redis", LOG_INT("errno", -rc));
-	return rc;
-}
-
-static void note_oldest(struct lease *lease)
-{
-	struct intake_shared *s = lease->shared;
-	uint64_t ticket;
-
-	if (!offsets_oldest(&lease->partition->ring, &ticket)) {
-		atomic_store_explicit(&s->oldest_us, 0, memory_order_relaxed);
-		return;
-	}
-	if (ticket != lease->oldest_ticket || atomic_load_explicit(&s->oldest_us, memory_order_relaxed) == 0)
-		atomic_store_explicit(&s->oldest_us, clock_mono_us(), memory_order_relaxed);
-	lease->oldest_ticket = ticket;
-}
-
-/* Once an interval every queue is looked into, asked for or not: a wake-up that got lost costs a second, not a partition. */
-static void look_around(struct intake *in)
-{
-	list_each(node, &in->leases) {
-		struct lease *lease = list_entry(node, struct lease, node);
-
-		note_oldest(lease);
-		publish_progress(lease);
-		lease->readable = true;
-	}
-	counters_set(COUNTER_RECORDS_OPEN, in->open);
-	intake_kick(in);
-}
-
-static int syncer_body(void *arg)
-{
-	struct intake *in = arg;
-	int64_t interval_us = (int64_t)in->options.commit_interval_ms * 1000, next_us = clock_mono_us() + interval_us;
-
-	for (;;) {
-		int rc = co_event_wait(&in->sync_due, next_us);
-
-		if (rc == -ENOMEM)
-			rc = co_yield();        /* no memory for the timer: others must come to run */
-		if (rc == -ECANCELED)
-			return rc;
-		co_event_clear(&in->sync_due);
-		if (sync_leases(in) == -ECANCELED)
-			return -ECANCELED;
-		if (rc == 0 && co_sleep_ms(SYNC_SPACING_MS) == -ECANCELED)
-			return -ECANCELED;
-		if (clock_mono_us() >= next_us) {
-			look_around(in);
-			next_us = clock_mono_us() + interval_us;
-		}
-	}
-}
-
 /* ---- lending and taking back ---- */
 
 int intake_lend(struct intake *in, const struct intake_grant *grant)
@@ -279,7 +156,7 @@ int intake_lend(struct intake *in, const struct intake_grant *grant)
 	lease->shared = grant->shared;
 	lease->queue = grant->queue;
 	lease->expected = grant->start;
-	lease->published = -1;
+	lease->published = lease->marked = -1;
 	lease->readable = true;
 	lease->partition = intake_partition_new(in, grant->topic, grant->partition, grant->epoch);
 	if (lease->partition != NULL)
@@ -363,7 +240,7 @@ void intake_revoke(struct intake *in, struct intake_shared *const *shared, unsig
 		if ((lease = find_lease(in, shared[i])) != NULL)
 			intake_partition_end_rejects(lease->partition);
 	if (!lost)
-		(void)sync_leases(in);
+		(void)intake_sync(in);
 	for (unsigned i = 0; i < n; i++)
 		if ((lease = find_lease(in, shared[i])) != NULL)
 			let_go(lease);
@@ -392,7 +269,7 @@ unsigned intake_drain(struct intake *in, int64_t deadline_us)
 		if (co_event_wait(&in->ended, deadline_us) < 0)
 			break;
 	}
-	(void)sync_leases(in);
+	(void)intake_sync(in);
 	return in->open + running_of_orphans(in);
 }
 
@@ -414,7 +291,7 @@ struct intake *intake_new(const struct intake_options *options, struct dispatch 
 	co_event_init(&in->ended);
 	co_event_init(&in->sync_due);
 	in->reader = co_task_new_static(reader_body, in, "intake reader");
-	in->syncer = co_task_new_static(syncer_body, in, "intake barrier");
+	in->syncer = co_task_new_static(intake_sync_body, in, "intake barrier");
 	if (in->reader == NULL || in->syncer == NULL) {
 		if (in->reader != NULL)
 			co_cancel(in->reader);
@@ -440,6 +317,7 @@ void intake_free(struct intake *in)
 	CHECK(list_empty(&in->leases), "partitions are still lent");
 	end_task(in->reader);
 	end_task(in->syncer);
+	intake_sync_stop(in);
 	counters_set(COUNTER_RECORDS_OPEN, 0);
 	in->closed = true;
 	if (list_empty(&in->orphans))

@@ -275,7 +275,7 @@ static int start_afresh(struct lease *lease, int64_t offset)
 	counters_add(COUNTER_LOGS_WENT_BACK, 1);
 	p->lease = lease;
 	lease->partition = p;
-	lease->published = -1;
+	lease->published = lease->marked = -1;
 	lease->expected = offset;
 	atomic_store(&lease->shared->committable, -1);
 	intake_partition_orphan(old);

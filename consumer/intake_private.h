@@ -1,4 +1,5 @@
-/* intake_private.h: what intake.c (leases, reading, barriers) and intake_partition.c (records, jobs, orphans) share. */
+/* intake_private.h: what intake.c (leases, reading), intake_sync.c (barriers) and intake_partition.c (records, jobs,
+ * orphans) share. */
 #ifndef CONSUMER_INTAKE_PRIVATE_H
 #define CONSUMER_INTAKE_PRIVATE_H
 
@@ -9,7 +10,26 @@
 #include "dispatch/coro/coro.h"
 #include "dispatch/dispatch.h"
 
-enum { INTAKE_BATCH = 64 };
+enum {
+	INTAKE_BATCH = 64,
+	INTAKE_SYNCS = 4,               /* barriers under way at once */
+	BARRIER_TIMEOUT_MS = 5000,
+};
+
+/* A prefix that is done, and durable once the barrier has passed that was begun after it. */
+struct intake_mark {
+	struct intake_partition *partition;
+	int64_t committable;
+};
+
+/* A barrier under way, with a task of its own. */
+struct intake_sync {
+	struct intake *in;
+	struct co_future *task;         /* NULL or done: free */
+	struct intake_mark *marks;
+	unsigned n;
+	int64_t began_us;
+};
 
 struct intake {
 	struct intake_options options;
@@ -22,6 +42,8 @@ struct intake {
 	struct co_event ended;          /* a job or a reject of a partition has ended */
 	struct co_event sync_due;
 	struct co_future *reader, *syncer;
+	struct intake_sync syncs[INTAKE_SYNCS];
+	int64_t barrier_us;             /* how long the last one took */
 	unsigned rejects;               /* under way */
 	unsigned open;                  /* offsets taken and not done, orphans' not counted */
 	bool draining, closed;
@@ -52,10 +74,30 @@ struct lease {
 	bool readable, revoking;
 	int64_t expected;               /* the next offset, were there no gaps */
 	int64_t published;
+	int64_t marked;                 /* the newest prefix with a barrier begun */
 	uint64_t oldest_ticket;
 	struct kafka_record batch[INTAKE_BATCH];        /* read, and not yet taken from batch_pos on */
 	unsigned batch_pos, batch_n;
 };
+
+/* A ring that fills up asks for a barrier before its time. */
+static inline bool intake_nearly_full(const struct lease *lease)
+{
+	return offsets_skew(&lease->partition->ring) > lease->in->options.max_commit_skew / 2;
+}
+
+static inline bool intake_wants_sync(const struct lease *lease)
+{
+	return intake_nearly_full(lease) && offsets_committable(&lease->partition->ring) != lease->marked;
+}
+
+void intake_publish_progress(struct lease *lease);
+
+/* [suspends] Everything that is done now is published once it is durable. 0; less: not now, -ECANCELED. */
+int intake_sync(struct intake *in);
+int intake_sync_body(void *arg);
+/* [suspends] Cancels the barriers under way, after the syncer has ended. */
+void intake_sync_stop(struct intake *in);
 
 /* NULL: out of memory. */
 struct intake_partition *intake_partition_new(struct intake *in, const char *topic, int32_t partition, uint32_t epoch) MUST_CHECK;

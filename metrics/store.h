@@ -139,6 +139,8 @@ int store_outcome(struct store *store, struct store_message *msg, const struct s
  * appendfsync everysec), `sms:meta` above all: a group with commits has a store, whatever became of its records. -EAGAIN when that can't be said now (connection lost since, replicas missing, deadline): commit nothing and
  * call again. -ECANCELED. */
 int store_barrier(struct store *store, int64_t deadline_us) MUST_CHECK;
+/* Whether several at once are of use. They are always safe; but WAIT and WAITAOF hold up all else on the connection. */
+bool store_barriers_overlap(const struct store *store);
 
 /* [suspends] The record as JSON text for `smstrack show` into *ret (heap, the caller's); -ENOENT, -EAGAIN. */
 int store_show(struct store *store, const char *id, size_t id_len, char **ret) MUST_CHECK;

@@ -237,6 +237,11 @@ int store_barrier(struct store *s, int64_t deadline_us)
 	return 0;
 }
 
+bool store_barriers_overlap(const struct store *store)
+{
+	return store->o.durability == STORE_LOCAL;
+}
+
 /* ---- show ---- */
 
 int store_show(struct store *s, const char *id, size_t id_len, char **ret)

@@ -235,6 +235,55 @@ CASE(test_intake_lease_freed_amid_a_barrier)
 	return 0;
 }
 
+/* One at a time, each of up to 2 s, bounded a partition to max_commit_skew in the time of two of them. */
+CASE(test_intake_lease_barriers_overlap)
+{
+	struct intake *in = start(10, 100);
+
+	(void)arg;
+	barrier_ms = 60000;
+	lend_at(in, 0, 1, 0);
+	put_range(0, 0, 6);
+	wait_until(d.n == 6);
+	finish(0, DISPATCH_SETTLED);
+	wait_until(barriers == 1);
+	barrier_ms = 0;
+	finish(1, DISPATCH_SETTLED);
+	wait_until(shared[0].committable == 2);         /* though the first still waits */
+	barrier_ms = 60000;
+	for (unsigned i = 2; i < 5; i++) {
+		finish(i, DISPATCH_SETTLED);
+		wait_until(barriers == i + 1);
+	}
+	finish(5, DISPATCH_SETTLED);
+	settle_down();
+	assert_int_equal(barriers, 5);                  /* four under way are enough */
+	assert_int_equal(shared[0].committable, 2);
+	take_back(in, 0, true);
+	end(in);
+	return 0;
+}
+
+CASE(test_intake_lease_barriers_that_hold_up_the_rest_do_not_overlap)
+{
+	struct intake *in = start(10, 100);
+
+	(void)arg;
+	barriers_overlap = false;
+	barrier_ms = 60000;
+	lend_at(in, 0, 1, 0);
+	put_range(0, 0, 2);
+	wait_until(d.n == 2);
+	finish(0, DISPATCH_SETTLED);
+	wait_until(barriers == 1);
+	finish(1, DISPATCH_SETTLED);
+	settle_down();
+	assert_int_equal(barriers, 1);
+	take_back(in, 0, true);
+	end(in);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +298,8 @@ int main(void)
 		cmocka_unit_test(test_intake_lease_drain_says_what_is_left),
 		cmocka_unit_test(test_intake_lease_freed_with_jobs_still_running),
 		cmocka_unit_test(test_intake_lease_freed_amid_a_barrier),
+		cmocka_unit_test(test_intake_lease_barriers_overlap),
+		cmocka_unit_test(test_intake_lease_barriers_that_hold_up_the_rest_do_not_overlap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
