@@ -4,6 +4,7 @@
  * share one look; the hooks run before each. Refuses: to be touched from other threads, post.c's mailbox apart.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 
 #include "daemon/base/alloc.h"
@@ -342,6 +343,9 @@ void co_loop_trim(struct co_loop *loop)
 {
 	co_stacks_trim(&loop->stacks, true);
 	co_pool_trim(&loop->pool);
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 void co_loop_stop(struct co_loop *loop)

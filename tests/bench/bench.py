@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "tools"))
 
+import bench_runtime  # noqa: E402
 import subjects  # noqa: E402
 from kafka import Kafka, missing  # noqa: E402
 from proc import ROOT, TICK, until  # noqa: E402
@@ -313,8 +314,14 @@ BENCHES = {"http_path": http_path, "capacity": capacity, "classic": classic}
 
 def main():
     which = (sys.argv[1] if len(sys.argv) > 1 else E("BENCH")) or "all"
-    if which != "all" and which not in BENCHES:
-        sys.exit(f"bench.py: no bench {which}; there are: {' '.join(BENCHES)}")
+    if which not in ("all", "runtime", *BENCHES):
+        sys.exit(f"bench.py: no bench {which}; there are: {' '.join(BENCHES)} runtime")
+    if which in ("all", "runtime"):
+        results = bench_runtime.bench(Results("runtime"), UNITS, ROUNDS)
+        results.write()
+        results.table()
+        if which == "runtime":
+            return
     why = missing()
     if why:
         sys.exit("bench.py: " + why)

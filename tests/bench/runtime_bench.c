@@ -1,0 +1,285 @@
+/*
+ * runtime_bench.c: the runtime under many tasks: wait(FIRST_COMPLETED) in a loop and a waitset over 8,000 tasks, a cancel of n tasks that
+ * wait for one future, parked tasks' memory beside a bare loop that maps, guards and touches stacks, and the switch and the life of a
+ * thread and a ucontext beside. Prints `subject metric value` lines. Arguments: names of what to run; `waitset N` for callgrind.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "daemon/base/clock.h"
+#include "dispatch/coro/coro.h"
+
+static int64_t start_us;
+
+static void begin(void)
+{
+	start_us = clock_mono_exact_us();
+}
+
+static double took_us(void)
+{
+	return (double)(clock_mono_exact_us() - start_us);
+}
+
+static void print(const char *subject, const char *metric, double value)
+{
+	printf("%s %s %.4g\n", subject, metric, value);
+	fflush(stdout);
+}
+
+/* VmRSS and VmPTE. */
+static double memory_bytes(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	double kb = 0;
+
+	while (f != NULL && fgets(line, sizeof line, f) != NULL)
+		if (strncmp(line, "VmRSS:", 6) == 0 || strncmp(line, "VmPTE:", 6) == 0)
+			kb += strtod(line + 6, NULL);
+	if (f != NULL)
+		fclose(f);
+	return kb * 1024;
+}
+
+static int await_arg(void *arg)
+{
+	return co_await(arg);
+}
+
+static struct co_future **spawn_all(int n, struct co_future *f)
+{
+	struct co_future **t = malloc((size_t)n * sizeof *t);
+
+	CHECK(t != NULL);
+	for (int i = 0; i < n; i++)
+		CHECK((t[i] = co_task_new_static(await_arg, f, "parked")) != NULL);
+	return t;
+}
+
+static void unref_all(struct co_future **t, int n)
+{
+	for (int i = 0; i < n; i++)
+		co_unref(t[i]);
+	free(t);
+}
+
+/* ---- waiting ---- */
+
+/* As in asyncio's `while pending: done, pending = await wait(pending, FIRST_COMPLETED)`; each turn completes one. */
+static int wait_first(void *arg)
+{
+	int n = *(int *)arg, left = n;
+	struct co_future **f = malloc((size_t)n * sizeof *f);
+
+	CHECK(f != NULL);
+	for (int i = 0; i < n; i++)
+		CHECK((f[i] = co_future_new()) != NULL);
+	begin();
+	while (left > 0) {
+		co_set_result(f[left - 1], 0);
+		CHECK(co_wait(f, (size_t)left, CO_FIRST_COMPLETED, CLOCK_NEVER) == 1);
+		left--;
+	}
+	print("coro", "wait_first_8000_s", took_us() / 1e6);
+	unref_all(f, n);
+	return 0;
+}
+
+static int waitset(void *arg)
+{
+	int n = *(int *)arg;
+	struct co_future **f = malloc((size_t)n * sizeof *f);
+	struct co_waitset *ws = co_waitset_new();
+
+	CHECK(f != NULL && ws != NULL);
+	for (int i = 0; i < n; i++) {
+		CHECK((f[i] = co_future_new()) != NULL);
+		CHECK(co_waitset_add(ws, co_ref(f[i]), NULL) == 0);
+	}
+	begin();
+	for (int i = n; i-- > 0;) {
+		co_set_result(f[i], 0);
+		co_unref(co_waitset_next(ws, NULL));
+	}
+	print("coro", "waitset_s", took_us() / 1e6);
+	co_waitset_free(ws);
+	unref_all(f, n);
+	return 0;
+}
+
+/* ---- cancelling ---- */
+
+static int cancel_storm(void *arg)
+{
+	int n = *(int *)arg;
+	struct co_future *f = co_future_new(), **t;
+
+	CHECK(f != NULL);
+	t = spawn_all(n, f);
+	co_yield();
+	begin();
+	for (int i = n; i-- > 0;)
+		co_cancel(t[i]);
+	for (int i = 0; i < n; i++)
+		CHECK(co_await(t[i]) == -ECANCELED);
+	print("coro", n > 10000 ? "cancel_100k_ms" : "cancel_10k_ms", took_us() / 1000);
+	unref_all(t, n);
+	co_unref(f);
+	return 0;
+}
+
+static struct co_event event;
+
+static int awaits_event(void *arg)
+{
+	(void)arg;
+	return co_event_wait(&event, CLOCK_NEVER);
+}
+
+/* The shutdown event: n waiters leave one line, the last first. */
+static int leave_storm(void *arg)
+{
+	int n = *(int *)arg;
+	struct co_future **t = malloc((size_t)n * sizeof *t);
+
+	CHECK(t != NULL);
+	co_event_init(&event);
+	for (int i = 0; i < n; i++)
+		CHECK((t[i] = co_task_new_static(awaits_event, NULL, "leaver")) != NULL);
+	co_yield();
+	begin();
+	for (int i = n; i-- > 0;)
+		co_cancel(t[i]);
+	for (int i = 0; i < n; i++)
+		CHECK(co_await(t[i]) == -ECANCELED);
+	print("coro", n > 10000 ? "leave_100k_ms" : "leave_10k_ms", took_us() / 1000);
+	unref_all(t, n);
+	return 0;
+}
+
+/* ---- memory ---- */
+
+static int parked(void *arg)
+{
+	int n = *(int *)arg;
+	struct co_future *f = co_future_new(), **t;
+	double before = memory_bytes();
+	char metric[32];
+
+	CHECK(f != NULL);
+	begin();
+	t = spawn_all(n, f);
+	co_yield();
+	snprintf(metric, sizeof metric, "park_%d_s", n);
+	print("coro", metric, took_us() / 1e6);
+	snprintf(metric, sizeof metric, "parked_%d_bytes", n);
+	print("coro", metric, (memory_bytes() - before) / n);
+	co_set_result(f, 0);
+	for (int i = 0; i < n; i++)
+		co_await(t[i]);
+	unref_all(t, n);
+	co_unref(f);
+	co_loop_trim(co_loop_current());
+	print("coro", "after_trim_mb", (memory_bytes() - before) / 1e6);
+	return 0;
+}
+
+/* What the system alone takes for as many stacks: slabs of 32 mapped, each stack guarded and touched at its top. */
+static void bare_stacks(int n)
+{
+	enum { STACK = 65536, SLAB = 32 };
+	char **slab = malloc((size_t)n / SLAB * sizeof *slab), metric[32];
+
+	CHECK(slab != NULL);
+	begin();
+	for (int i = 0; i < n / SLAB; i++) {
+		slab[i] = mmap(NULL, (size_t)STACK * SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+		CHECK(slab[i] != MAP_FAILED);
+		madvise(slab[i], (size_t)STACK * SLAB, MADV_NOHUGEPAGE);
+		for (int k = 0; k < SLAB; k++) {
+			madvise(slab[i] + k * STACK, 4096, 102);        /* MADV_GUARD_INSTALL */
+			slab[i][(k + 1) * STACK - 1] = 1;
+		}
+	}
+	snprintf(metric, sizeof metric, "park_%d_s", n);
+	print("bare", metric, took_us() / 1e6);
+	for (int i = 0; i < n / SLAB; i++)
+		munmap(slab[i], (size_t)STACK * SLAB);
+	free(slab);
+}
+
+/* ---- rivals in C ---- */
+
+static ucontext_t u_here, u_there;
+
+static void u_bounce(void)
+{
+	for (;;)
+		swapcontext(&u_there, &u_here);
+}
+
+static void ucontext_switch(void)
+{
+	enum { N = 100000 };
+	static char stack[65536];
+
+	getcontext(&u_there);
+	u_there.uc_stack.ss_sp = stack;
+	u_there.uc_stack.ss_size = sizeof stack;
+	makecontext(&u_there, u_bounce, 0);
+	begin();
+	for (int i = 0; i < N; i++)
+		swapcontext(&u_here, &u_there);
+	print("ucontext", "switch_ns", took_us() * 1000 / (2.0 * N));
+}
+
+static void *return_at_once(void *arg)
+{
+	return arg;
+}
+
+static void threads(void)
+{
+	enum { N = 2000 };
+	pthread_t t;
+
+	begin();
+	for (int i = 0; i < N; i++) {
+		CHECK(pthread_create(&t, NULL, return_at_once, NULL) == 0);
+		pthread_join(t, NULL);
+	}
+	print("threads", "spawn_finish_ns", took_us() * 1000 / N);
+}
+
+int main(int argc, char **argv)
+{
+	struct co_loop *loop = co_loop_new();
+	int n = argc > 2 ? atoi(argv[2]) : 0;
+	static int few = 8000, ten = 10000, hundred = 100000;
+
+	CHECK(loop != NULL);
+	if (argc < 2) {
+		co_run(loop, wait_first, &few, "wait");
+		co_run(loop, waitset, &few, "waitset");
+		co_run(loop, cancel_storm, &ten, "cancel");
+		co_run(loop, cancel_storm, &hundred, "cancel");
+		co_run(loop, leave_storm, &ten, "leave");
+		co_run(loop, leave_storm, &hundred, "leave");
+		ucontext_switch();
+		threads();
+	} else if (strcmp(argv[1], "waitset") == 0 && n > 0) {
+		co_run(loop, waitset, &n, "waitset");
+	} else if (strcmp(argv[1], "parked") == 0 && n > 0) {
+		co_run(loop, parked, &n, "parked");
+	} else if (strcmp(argv[1], "bare") == 0 && n > 0) {
+		bare_stacks(n);
+	}
+	co_loop_free(loop);
+	return 0;
+}
