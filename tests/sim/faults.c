@@ -97,7 +97,7 @@ static void cancel_all(void *arg)
 	if (sim.healed || !sim.alive)
 		return;
 	sim_trace("cancels what is unwritten");
-	for (unsigned i = 0; i < PROCESS_WORKERS_MAX; i++)
+	for (unsigned i = 0; i < PROCESS_DISPATCHES_MAX; i++)
 		if ((d = process_dispatch(i)) != NULL)
 			dispatch_cancel_unwritten(d, NULL);
 	kafka_sim_rebalance(sim.kafka, "because of the cancel");
@@ -188,6 +188,13 @@ static void stop_now(void *arg)
 		process_stop();
 }
 
+static void bounce(void *arg)
+{
+	(void)arg;
+	if (!sim.healed)
+		process_bounce();
+}
+
 /* After a restart mostly soon: starting up is where little else is tested. */
 void faults_arm(struct faults *f)
 {
@@ -248,6 +255,7 @@ struct faults *faults_new(int64_t heal_us)
 	plan(f, bad_mood, 3);
 	plan(f, step_clock, 1);
 	plan(f, crash_now, 1);
+	plan(f, bounce, 1);
 	if (sim_chance(20))
 		plan(f, stop_now, 1);
 	sim_at(heal_us, heal, NULL);

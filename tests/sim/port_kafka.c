@@ -21,6 +21,11 @@ unsigned port_kafka_partition_of(const char *topic, int32_t partition)
 	return (unsigned)partition;
 }
 
+struct kafka_client *port_kafka_client(const struct port_kafka_handle *handle)
+{
+	return sim_same(handle->incarnation) ? handle->client : NULL;
+}
+
 /* ---- a question that the broker answers after a while: 0, or as it went there; -EAGAIN where nothing came back in time ---- */
 
 struct request {
@@ -113,25 +118,23 @@ static const char *setting(const struct kafka_options *o, const char *key)
 }
 
 struct joining {
-	unsigned incarnation;
-	struct kafka_client *client;
+	struct port_kafka_handle *handle;
 	char instance[32];
 };
 
 static void on_join(void *arg)
 {
 	struct joining *j = arg;
+	struct kafka_client *c = port_kafka_client(j->handle);
 
-	if (!sim_same(j->incarnation) || j->client->closing) {
-		free(j);
-		return;
-	}
-	if (!sim.kafka->up) {
+	if (c != NULL && !c->closing && !sim.kafka->up) {
 		sim_after(500000, on_join, j);
 		return;
 	}
-	j->client->member = kafka_sim_join(sim.kafka, j->instance, j->client);
-	j->client->member_id = j->client->member->id;
+	if (c != NULL && !c->closing) {
+		c->member = kafka_sim_join(sim.kafka, j->instance, c);
+		c->member_id = c->member->id;
+	}
 	free(j);
 }
 
@@ -146,6 +149,8 @@ static struct kafka_client *client_new(char *err, size_t err_len)
 	c->rebalances = co_queue_new(0);
 	CHECK(c->rebalances != NULL);
 	list_init(&c->queues);
+	c->handle = sim_alloc(sizeof *c->handle);
+	*c->handle = (struct port_kafka_handle){ sim.incarnation, c };
 	return c;
 }
 
@@ -157,8 +162,7 @@ struct kafka_client *kafka_client_new_consumer(const struct kafka_options *optio
 	if (c == NULL || options->n_topics == 0)
 		return c;
 	j = sim_alloc(sizeof *j);
-	j->incarnation = sim.incarnation;
-	j->client = c;
+	j->handle = c->handle;
 	snprintf(j->instance, sizeof j->instance, "%s", setting(options, "group.instance.id"));
 	sim_after(10 * kafka_sim_latency_us(), on_join, j);
 	return c;
@@ -197,6 +201,7 @@ void kafka_client_close(struct kafka_client *client, int64_t deadline_us)
 		;
 	if (sim.alive && (!list_empty(&c->queues) || c->users > 0 || c->producing > 0))
 		sim_fail("kafka client closed with %s", c->users > 0 ? "calls under way" : c->producing > 0 ? "records unsent" : "queues open");
+	c->handle->client = NULL;
 	co_queue_free(c->rebalances);
 	mem_free(c);
 }
@@ -235,8 +240,7 @@ int kafka_client_partitions(struct kafka_client *client, const char *topic, int6
 /* ---- the group ---- */
 
 struct notice {
-	unsigned incarnation;
-	struct kafka_client *client;
+	struct port_kafka_handle *handle;
 	unsigned member_id, generation;
 	enum kafka_rebalance_kind kind;
 	uint32_t partitions;
@@ -260,11 +264,12 @@ static struct kafka_rebalance *rebalance_of(const struct notice *n)
 static void on_notice(void *arg)
 {
 	struct notice *n = arg;
+	struct kafka_client *c = port_kafka_client(n->handle);
 
-	if (sim_same(n->incarnation) && !n->client->closing && n->client->member_id == n->member_id && sim_effect("kafka rebalance")) {
+	if (c != NULL && !c->closing && c->member_id == n->member_id && sim_effect("kafka rebalance")) {
 		if (n->kind == KAFKA_ASSIGN)
-			n->client->generation = n->generation;
-		CHECK(co_queue_try_put(n->client->rebalances, rebalance_of(n)) == 0);
+			c->generation = n->generation;
+		CHECK(co_queue_try_put(c->rebalances, rebalance_of(n)) == 0);
 	}
 	free(n);
 }
@@ -276,7 +281,7 @@ static void tell(struct kafka_sim_member *m, enum kafka_rebalance_kind kind)
 	if (!sim_same(m->incarnation) || m->client == NULL)
 		return;
 	n = sim_alloc(sizeof *n);
-	*n = (struct notice){ m->incarnation, m->client, m->id, m->generation, kind, m->assigned };
+	*n = (struct notice){ m->client->handle, m->id, m->generation, kind, m->assigned };
 	m->client->told_us = (m->client->told_us > sim.now_us ? m->client->told_us : sim.now_us) + kafka_sim_latency_us();
 	sim_at(sim_on_grid(m->client->told_us), on_notice, n);
 }
@@ -327,16 +332,10 @@ static void start_reading(struct kafka_client *c, const struct kafka_part *part)
 static void on_answered(void *arg)
 {
 	struct notice *n = arg;
+	struct kafka_client *c = port_kafka_client(n->handle);
 
-	/* the client may be closed and freed meanwhile: then no member has it */
-	for (size_t i = 0; sim_same(n->incarnation) && i < sim.kafka->n_members; i++) {
-		struct kafka_sim_member *m = &sim.kafka->members[i];
-
-		if (m->client == n->client && m->id == n->member_id) {
-			kafka_sim_answered(sim.kafka, m);
-			break;
-		}
-	}
+	if (c != NULL && !c->closing && c->member != NULL && c->member->id == n->member_id)
+		kafka_sim_answered(sim.kafka, c->member);
 	free(n);
 }
 
@@ -345,7 +344,7 @@ static void rejoin(struct kafka_client *c)
 {
 	struct joining *j = sim_alloc(sizeof *j);
 
-	*j = (struct joining){ .incarnation = sim.incarnation, .client = c };
+	*j = (struct joining){ .handle = c->handle };
 	memcpy(j->instance, c->member->instance, sizeof j->instance);
 	c->member->client = NULL;
 	sim_after(kafka_sim_latency_us(), on_join, j);
@@ -366,7 +365,7 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *re
 			rejoin(client);
 		} else {
 			n = sim_alloc(sizeof *n);
-			*n = (struct notice){ .incarnation = sim.incarnation, .client = client, .member_id = client->member_id };
+			*n = (struct notice){ .handle = client->handle, .member_id = client->member_id };
 			sim_after(kafka_sim_latency_us(), on_answered, n);
 		}
 	}

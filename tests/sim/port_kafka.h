@@ -11,7 +11,14 @@
 struct co_queue;
 struct fetch;
 
+/* How the world names a client, for longer than that lives: the world's, and never freed (a few of them a run). */
+struct port_kafka_handle {
+	unsigned incarnation;
+	struct kafka_client *client;            /* NULL: closed */
+};
+
 struct kafka_client {
+	struct port_kafka_handle *handle;
 	struct kafka_sim_member *member;        /* NULL: not one */
 	unsigned member_id;
 	unsigned generation;
@@ -34,6 +41,8 @@ struct kafka_queue {
 };
 
 unsigned port_kafka_partition_of(const char *topic, int32_t partition);
+/* NULL where it was closed, or its process has died. */
+struct kafka_client *port_kafka_client(const struct port_kafka_handle *handle);
 /* There may be something for the queue: it comes after a while. */
 void port_kafka_fetch(struct kafka_queue *q);
 

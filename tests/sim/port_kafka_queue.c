@@ -147,8 +147,7 @@ bool kafka_record_header(const struct kafka_record *record, const char *name, co
 /* ---- producing ---- */
 
 struct produce {
-	unsigned incarnation;
-	struct kafka_client *client;
+	struct port_kafka_handle *handle;
 	struct kafka_sim_record record;
 	bool dead_topic;
 	kafka_sent_fn *on_sent;
@@ -173,8 +172,10 @@ static void on_produced(void *arg)
 {
 	struct produce *p = arg;
 
-	if (sim_same(p->incarnation) && sim_effect("kafka delivery report")) {
-		p->client->producing--;
+	struct kafka_client *c = port_kafka_client(p->handle);
+
+	if (c != NULL && sim_effect("kafka delivery report")) {
+		c->producing--;
 		p->on_sent(p->rc, 0, p->offset, p->arg);
 	}
 	produce_free(p);
@@ -205,7 +206,7 @@ int kafka_client_produce(struct kafka_client *client, const struct kafka_message
 	struct produce *p = sim_alloc(sizeof *p);
 	struct kafka_sim_record *r = &p->record;
 
-	*p = (struct produce){ .incarnation = sim.incarnation, .client = client, .on_sent = on_sent, .arg = arg,
+	*p = (struct produce){ .handle = client->handle, .on_sent = on_sent, .arg = arg,
 			       .dead_topic = strcmp(message->topic, KAFKA_SIM_DEAD) == 0 };
 	r->timestamp_ms = message->timestamp_ms;
 	r->key = message->key != NULL ? sim_copy(message->key, message->key_len) : NULL;

@@ -1,133 +1,123 @@
-/* process.c: builds the daemon's parts on simulated ports, lets them run, and takes them apart or drops them. */
+/* process.c: a task for each member, that starts, waits to be stopped, and stops; around them a loop, and the end of it all. */
 #include "tests/sim/process.h"
 
 #include <stdio.h>
 
-#include "consumer/kafka_sink.h"
-#include "consumer/kafka_source.h"
-#include "daemon/base/random.h"
 #include "dispatch/coro/coro.h"
-#include "dispatch/provider.h"
 #include "dispatch/worker.h"
 #include "tests/sim/kafka_sim.h"
 #include "tests/sim/sim.h"
-#include "tests/sim/smsc.h"
 
-enum { DRAIN_US = 8 * 1000000, CLOSE_US = 3 * 1000000 };
+struct seat {
+	struct member member;
+	struct co_event stop;
+	char instance[32];
+	unsigned nth;
+	bool ready;                     /* `stop` may be set */
+};
 
 /* Reset with each incarnation; what they point to dies with it. */
 static struct process {
 	struct process_options options;
-	char instance[32];
-	struct kafka_setting settings[1];
-	struct provider_options providers[SMSC_PROVIDERS];
-	char urls[SMSC_PROVIDERS][48];
-	struct worker *workers[PROCESS_WORKERS_MAX];
-	struct kafka_sink *sink;
-	struct kafka_source *source;
-	struct co_event stop;
+	struct seat seats[PROCESS_MEMBERS_MAX];
+	bool stopping;
 	unsigned left;
 } process;
 
-/* ---- options ---- */
+static unsigned starts;
 
-static void fill_providers(void)
+/* ---- a member's task ---- */
+
+static int live(struct seat *s)
 {
-	for (unsigned i = 0; i < SMSC_PROVIDERS; i++) {
-		snprintf(process.urls[i], sizeof process.urls[i], "http://%s.example/send", smsc_names[i]);
-		process.providers[i] = (struct provider_options){
-			.name = smsc_names[i], .type = "http", .preset = "generic", .url = process.urls[i], .allow_plaintext = true,
-			.weight = i + 1, .max_inflight = PROCESS_INFLIGHT, .timeout_ms = process.options.timeout_ms,
-			.connect_timeout_ms = 1000, .max_connecting = 8, .idle_ms = 10000, .reply_max = 4096,
-			.breaker_failures = 5, .breaker_open_ms = 1000, .rate = i == 0 ? 40 : 0,
-		};
-	}
+	unsigned left;
+
+	co_event_clear(&s->stop);
+	starts++;
+	member_start(&s->member, &process.options.member, s->instance);
+	if (process.stopping)
+		co_event_set(&s->stop);
+	(void)!co_event_wait(&s->stop, CLOCK_NEVER);
+	left = member_stop(&s->member);
+	process.left += left;
+	return (int)left;
 }
 
-static struct worker_options worker_options(unsigned index, uint64_t incarnation)
+/* What a member leaves behind ends with its process: where another one lives on in ours, this is a crash of both. */
+static int seat_body(void *arg)
 {
-	return (struct worker_options){
-		.index = index, .count = process.options.workers, .providers = process.providers, .n_providers = SMSC_PROVIDERS,
-		.store = {
-			.url = "redis://127.0.0.1:6379/0", .command_timeout_ms = 1500, .reconnect_ms_max = 2000, .shards = PROCESS_SHARDS,
-			.durability = process.options.waits_for_aof ? STORE_AOF : STORE_LOCAL, .retention_s = 7 * 86400, .rates_retention_s = 35 * 86400,
-			.receipt_deadline_s = 86400, .lease_slack_ms = 5000, .max_resends = 3, .instance = process.instance,
-			.incarnation = incarnation,
-		},
-		.dispatch = { .inflight = PROCESS_INFLIGHT / process.options.workers, .max_attempts = 8, .backoff_ms = 100,
-			      .backoff_max_ms = 2000 },
-	};
-}
+	struct seat *s = arg;
+	int left;
 
-static struct kafka_source_options source_options(void)
-{
-	static const char *const topics[] = { KAFKA_SIM_TOPIC };
-
-	process.settings[0] = (struct kafka_setting){ "group.instance.id", process.instance };
-	return (struct kafka_source_options){
-		.brokers = "sim", .group_id = "smstrackd", .topics = topics, .n_topics = 1, .start = KAFKA_START_EARLIEST,
-		.strategy = "range", .settings = process.settings, .n_settings = process.options.fixed_member, .prefetch_kb = 1024,
-		.max_commit_skew = PROCESS_SKEW_MAX, .commit_interval_ms = 1000, .revoke_drain_ms = 3000, .max_rejects = 4,
-		.record = { .default_ttl_s = 3600, .max_age_ms = INT64_C(6) * 86400 * 1000, .on_uncertain = STORE_RESEND,
-			    .shards = PROCESS_SHARDS },
-	};
-}
-
-/* ---- a life ---- */
-
-static void start_parts(void)
-{
-	static struct kafka_source_options source;      /* outlives its user */
-	struct kafka_sink_options sink = { .brokers = "sim", .dead_topic = KAFKA_SIM_DEAD, .backoff_ms = 100, .backoff_max_ms = 1000 };
-	uint64_t incarnation = random_u64();
-	char err[256] = "";
-
-	for (unsigned i = 0; i < process.options.workers; i++) {
-		struct worker_options o = worker_options(i, incarnation);
-
-		process.workers[i] = worker_start_here(&o, err, sizeof err);
-		CHECK(process.workers[i] != NULL, "%s", err);
-	}
-	process.sink = kafka_sink_new(&sink, err, sizeof err);
-	CHECK(process.sink != NULL, "%s", err);
-	source = source_options();
-	process.source = kafka_source_start(&source, process.sink, process.workers, process.options.workers, err, sizeof err);
-	CHECK(process.source != NULL, "%s", err);
-}
-
-static void end_parts(void)
-{
-	kafka_source_free(process.source);
-	kafka_sink_close(process.sink, clock_mono_us() + CLOSE_US);
-	for (unsigned i = process.options.workers; i > 0; i--) {
-		worker_stop(process.workers[i - 1]);
-		process.workers[i - 1] = NULL;
+	for (;;) {
+		if (s->nth > 0)
+			(void)!co_sleep_until(clock_mono_us() + sim_between(1000, 8000000));
+		if (process.stopping)
+			return 0;
+		left = live(s);
+		if (process.stopping)
+			return 0;
+		if (left > 0) {
+			sim_crash("a member left work behind");
+			return 0;
+		}
 	}
 }
 
 static int process_body(void *arg)
 {
+	struct co_future *tasks[PROCESS_MEMBERS_MAX] = { NULL };
+	unsigned n = process.options.members;
+
 	(void)arg;
-	co_event_init(&process.stop);
-	start_parts();
-	(void)!co_event_wait(&process.stop, CLOCK_NEVER);
-	sim_trace("process: drains");
-	process.left = kafka_source_drain(process.source, clock_mono_us() + DRAIN_US);
-	sim_trace("process: drained, %u left", process.left);
-	end_parts();
+	for (unsigned i = 0; i < n; i++) {
+		struct seat *s = &process.seats[i];
+
+		s->nth = i;
+		co_event_init(&s->stop);
+		s->ready = true;
+		tasks[i] = co_task_new(seat_body, s, "member %u", i);
+		CHECK(tasks[i] != NULL);
+	}
+	CHECK(co_wait(tasks, n, CO_ALL_COMPLETED, CLOCK_NEVER) == (int)n);
+	for (unsigned i = 0; i < n; i++)
+		co_unref(tasks[i]);
 	return 0;
 }
 
+/* ---- from outside ---- */
+
 void process_stop(void)
 {
-	if (sim.alive && !process.stop.set)
-		co_event_set(&process.stop);
+	if (!sim.alive || process.stopping)
+		return;
+	process.stopping = true;
+	for (unsigned i = 0; i < process.options.members; i++)
+		if (process.seats[i].ready)
+			co_event_set(&process.seats[i].stop);
 }
 
-struct dispatch *process_dispatch(unsigned worker)
+void process_bounce(void)
 {
-	return sim.alive && process.workers[worker] != NULL ? worker_dispatch(process.workers[worker]) : NULL;
+	struct seat *s = &process.seats[PROCESS_MEMBERS_MAX - 1];
+
+	if (sim.alive && !process.stopping && s->ready)
+		co_event_set(&s->stop);
 }
+
+unsigned process_starts(void)
+{
+	return starts;
+}
+
+struct dispatch *process_dispatch(unsigned nth)
+{
+	struct worker *w = process.seats[nth / MEMBER_WORKERS_MAX].member.workers[nth % MEMBER_WORKERS_MAX];
+
+	return sim.alive && w != NULL ? worker_dispatch(w) : NULL;
+}
+
+/* ---- a life ---- */
 
 static void on_unretrieved(const char *name, int err, void *arg)
 {
@@ -137,43 +127,50 @@ static void on_unretrieved(const char *name, int err, void *arg)
 }
 
 /* A clean end leaves nothing behind, unless the drain's deadline cut it short. */
-static void check_nothing_left(void)
+static void check_tasks(void)
 {
-	if (process.left > 0)
+	if (process.left > 0 || co_task_count(sim.loop) == 0)
 		return;
-	if (co_task_count(sim.loop) > 0) {
-		sim_fail("%zu tasks are left", co_task_count(sim.loop));
-		if (sim.tracing)
-			co_task_dump(sim.loop, stdout);
+	sim_fail("%zu tasks are left", co_task_count(sim.loop));
+	if (sim.tracing)
+		co_task_dump(sim.loop, stdout);
+}
+
+static void name_members(void)
+{
+	for (unsigned i = 0; i < process.options.members; i++) {
+		char *name = process.seats[i].instance;
+
+		if (process.options.new_name_each_time)
+			snprintf(name, sizeof process.seats[i].instance, "node%c-%u", 'a' + (int)i, sim.incarnation);
+		else
+			snprintf(name, sizeof process.seats[i].instance, "node%c", 'a' + (int)i);
 	}
 }
 
 enum process_end process_live(const struct process_options *options)
 {
+	bool stopped;
 	size_t blocks;
-	int rc;
 
 	process = (struct process){ .options = *options };
 	sim.incarnation++;
-	snprintf(process.instance, sizeof process.instance, options->new_name_each_time ? "node-%u" : "node", sim.incarnation);
-	fill_providers();
-	sim_trace("process: incarnation %u starts as %s", sim.incarnation, process.instance);
-	sim.loop = NULL;
+	name_members();
+	sim_trace("process: incarnation %u starts", sim.incarnation);
 	sim.alive = true;
 	sim.loop = co_loop_new();
 	CHECK(sim.loop != NULL);
 	co_loop_on_unretrieved(sim.loop, on_unretrieved, NULL);
-	rc = co_run(sim.loop, process_body, NULL, "process");
-	if (rc == 0 && sim.alive)
-		check_nothing_left();
+	stopped = co_run(sim.loop, process_body, NULL, "process") == 0 && sim.alive;
+	if (stopped)
+		check_tasks();
 	co_loop_abandon(sim.loop);
 	sim.loop = NULL;
 	blocks = sim_arena_drop();
-	if (rc == 0 && sim.alive && process.left == 0 && blocks > 0)
+	if (stopped && process.left == 0 && blocks > 0)
 		sim_fail("%zu blocks of memory are left", blocks);
-	sim_trace("process: %s", sim.alive ? "stopped" : "dead");
-	rc = sim.alive && rc == 0 ? 0 : -1;
+	sim_trace("process: %s", stopped ? "stopped" : "dead");
 	sim.alive = false;
 	kafka_sim_crashed(sim.kafka);
-	return rc == 0 ? PROCESS_STOPPED : PROCESS_CRASHED;
+	return stopped ? PROCESS_STOPPED : PROCESS_CRASHED;
 }

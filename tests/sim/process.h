@@ -1,21 +1,22 @@
 /*
- * process.h: one life of the simulated process: the real sink, source and workers on one loop, as daemon/app_start.c makes and ends
- * them, from start to a clean stop or a crash.
+ * process.h: one life of the simulated process, from start to a clean stop or a crash, with one member of the group in it or two, of
+ * which the second comes and goes.
  */
 #ifndef SIM_PROCESS_H
 #define SIM_PROCESS_H
 
 #include <stdbool.h>
 
-enum { PROCESS_SHARDS = 4, PROCESS_INFLIGHT = 40, PROCESS_WORKERS_MAX = 2, PROCESS_SKEW_MAX = 60 };
+#include "tests/sim/member.h"
+
+enum { PROCESS_MEMBERS_MAX = 2, PROCESS_DISPATCHES_MAX = PROCESS_MEMBERS_MAX * MEMBER_WORKERS_MAX };
 
 struct dispatch;
 
 /* What a seed decides about it, once. */
 struct process_options {
-	unsigned workers, timeout_ms;
-	bool waits_for_aof;             /* durability = aof; else local */
-	bool fixed_member;              /* group.instance.id */
+	struct member_options member;
+	unsigned members;
 	bool new_name_each_time;        /* another instance after a crash: leases must run out */
 };
 
@@ -25,7 +26,11 @@ enum process_end { PROCESS_CRASHED = 1, PROCESS_STOPPED };
 enum process_end process_live(const struct process_options *options);
 /* Asks it to drain and stop, as TERM does. */
 void process_stop(void);
-/* The dispatch of a worker while the process lives, or NULL. */
-struct dispatch *process_dispatch(unsigned worker);
+/* The same for the second member alone, which starts again after a while. */
+void process_bounce(void);
+/* Counts the starts of members: who wrote something before it grew may not be there any more. */
+unsigned process_starts(void);
+/* The n-th worker's dispatch while the process lives, or NULL. */
+struct dispatch *process_dispatch(unsigned nth);
 
 #endif

@@ -114,7 +114,7 @@ bool record_view_parse(const char *bytes, size_t len, struct record_view *ret)
 bool record_view_get(const char *id, struct record_view *ret)
 {
 	char name[96];
-	int n = snprintf(name, sizeof name, "sms:{%u}:m:%s", shard_of(id, strlen(id), PROCESS_SHARDS), id);
+	int n = snprintf(name, sizeof name, "sms:{%u}:m:%s", shard_of(id, strlen(id), MEMBER_SHARDS), id);
 	const struct key *key = keyspace_find(sim.redis->keys, name, (size_t)n, sim_server_us() / 1000);
 
 	if (key == NULL)

@@ -63,10 +63,15 @@ static void look(void *arg)
 
 static struct process_options draw_options(void)
 {
-	return (struct process_options){
-		.workers = 1 + (unsigned)sim_below(PROCESS_WORKERS_MAX), .timeout_ms = (unsigned)sim_between(1000, 4000),
-		.fixed_member = sim_chance(60), .new_name_each_time = sim_chance(30), .waits_for_aof = sim_chance(30),
+	struct process_options o = {
+		.member = { .workers = 1 + (unsigned)sim_below(MEMBER_WORKERS_MAX), .timeout_ms = (unsigned)sim_between(1000, 4000),
+			    .fixed = sim_chance(60), .waits_for_aof = sim_chance(30) },
+		.members = sim_chance(30) ? 2 : 1, .new_name_each_time = sim_chance(30),
 	};
+
+	if (o.new_name_each_time)
+		o.member.fixed = false;
+	return o;
 }
 
 static void rest(int64_t until_us)
@@ -80,8 +85,6 @@ static void live_and_die(void)
 	struct process_options options = draw_options();
 	enum process_end end;
 
-	if (options.new_name_each_time)
-		options.fixed_member = false;
 	for (;;) {
 		faults_arm(sim.faults);
 		end = process_live(&options);

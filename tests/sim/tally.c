@@ -57,7 +57,7 @@ void tally_expect(const char *id, const struct record_view *r)
 {
 	char key[48];
 
-	snprintf(key, sizeof key, "sms:{%u}:r:%lld", shard_of(id, strlen(id), PROCESS_SHARDS), (long long)(r->claimed_ms / 60000));
+	snprintf(key, sizeof key, "sms:{%u}:r:%lld", shard_of(id, strlen(id), MEMBER_SHARDS), (long long)(r->claimed_ms / 60000));
 	expect(key, "*", r, "accepted", 1);
 	if (r->state >= STORE_SENT)
 		expect(key, r->provider, r, store_state_name((enum store_state)r->state), 1);

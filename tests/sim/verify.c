@@ -69,8 +69,10 @@ void verify_written(const char *id, const struct record_view *r, unsigned incarn
 {
 	struct workload_message *m = message_of(id);
 
-	if (m != NULL && m->ended_by == 0 && is_end(r->state))
-		m->ended_by = incarnation;
+	if (m == NULL || m->ended_by != 0 || !is_end(r->state))
+		return;
+	m->ended_by = incarnation;
+	m->ended_at_start = process_starts();
 }
 
 /*
@@ -89,7 +91,7 @@ void verify_lost(const char *key)
 	m->lost = true;
 	if (m->ended_by == 0 || (record_view_get(m->id, &r) && is_end(r.state)))
 		return;
-	m->forgotten = m->forgotten || !sim_same(m->ended_by);
+	m->forgotten = m->forgotten || !sim_same(m->ended_by) || m->ended_at_start != process_starts();
 	m->ended_by = 0;
 }
 
@@ -113,15 +115,15 @@ void verify_dead(const struct kafka_sim_record *letter)
 
 static void check_limits(void)
 {
-	for (unsigned w = 0; w < PROCESS_WORKERS_MAX; w++) {
+	for (unsigned w = 0; w < PROCESS_DISPATCHES_MAX; w++) {
 		const struct dispatch *d = process_dispatch(w);
 		struct dispatch_status s;
 
 		if (d == NULL)
 			continue;
 		dispatch_status(d, &s);
-		if (s.inflight > PROCESS_INFLIGHT || s.written > s.inflight)
-			sim_fail("worker %u has %u in flight, %u written, of %u", w, s.inflight, s.written, PROCESS_INFLIGHT);
+		if (s.inflight > MEMBER_INFLIGHT || s.written > s.inflight)
+			sim_fail("worker %u has %u in flight, %u written, of %u", w, s.inflight, s.written, MEMBER_INFLIGHT);
 	}
 }
 
