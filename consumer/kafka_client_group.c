@@ -172,6 +172,8 @@ static int commit_once(struct kafka_client *client, struct kafka_part *parts, si
 
 	if (client->astray)
 		return -ESTALE;
+	if (!list_empty(&client->commits))
+		return -EAGAIN;         /* one that nobody waits for any more: sent after ours, it would turn the offsets back */
 	commit = mem_zalloc(sizeof *commit);
 	if (commit == NULL || (commit->future = co_future_new()) == NULL) {
 		mem_free(commit);
