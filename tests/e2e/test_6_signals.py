@@ -67,14 +67,12 @@ def test_paused(world):
     send_each(d)                    # TSTP, CONT are among them
     d.signal(SIGTSTP)
     state_is(d, "paused")
-    before = world.provider.ledger_lines()
     world.produce(50, prefix="p")
     for s in (SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU):
         d.signal(s)
         assert d.get("/livez")[0] == 200
     until(lambda: d.state()["inflight"] == 0, 10 * SLOW, "nothing in flight")
-    assert world.provider.ledger_lines() in (before, 50), "paused, it takes nothing"
-    assert not any(e.id.startswith("p") for e in world.provider.ledger())
+    assert not any(e.id.startswith("p") for e in world.provider.ledger()), "paused, it takes nothing"
     d.signal(SIGCONT)
     state_is(d, "running")
     world.wait_committed()
