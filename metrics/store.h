@@ -136,8 +136,8 @@ int store_claim(struct store *store, struct store_message *msg, int64_t deadline
 int store_outcome(struct store *store, struct store_message *msg, const struct store_outcome *outcome, enum store_answer *ret_answer) MUST_CHECK;
 
 /* [suspends] Returns 0 when everything that was acknowledged before the call is durable as configured (up to 2 s with `local` and
- * appendfsync everysec), `sms:meta` above all: a group with commits has a store, whatever became of its records. -EAGAIN when that can't be said now (connection lost since, replicas missing, deadline): commit nothing and
- * call again. -ECANCELED. */
+ * appendfsync everysec), `sms:meta` above all: a group with commits has a store, whatever became of its records. -EAGAIN when that
+ * can't be said now (connection lost since, replicas missing, deadline): commit nothing and call again. -ECANCELED. */
 int store_barrier(struct store *store, int64_t deadline_us) MUST_CHECK;
 /* Whether several at once are of use. They are always safe; but WAIT and WAITAOF hold up all else on the connection. */
 bool store_barriers_overlap(const struct store *store);
