@@ -67,7 +67,7 @@ class Kafka:
                 "message.max.bytes=2097152", "num.network.threads=2", "num.io.threads=2", "log.retention.check.interval.ms=3600000",
                 "group.min.session.timeout.ms=1000", ""]))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties)
+        self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", self.properties)
 
     def _java(self, *args, timeout=120):
         r = subprocess.run(self.jvm + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
