@@ -252,13 +252,15 @@ struct kafka_sim_member *kafka_sim_join(struct kafka_sim *k, const char *instanc
 	return m;
 }
 
-void kafka_sim_leave(struct kafka_sim *k, struct kafka_sim_member *m)
+void kafka_sim_leave(struct kafka_sim *k, struct kafka_sim_member *m, uint32_t had)
 {
 	m->client = NULL;
 	if (m->instance[0] != '\0' && m->in_group) {
 		sim_trace("kafka: member %u goes and stays in the group", m->id);
 		if (m->owes_revoke)
 			kafka_sim_answered(k, m);
+		if (!k->rebalancing && m->assigned == 0)
+			m->assigned = had;              /* it leaves nothing to others */
 		return;
 	}
 	kick(k, m, "it leaves");

@@ -76,7 +76,8 @@ const char *kafka_sim_header_of(const struct kafka_sim_record *record, const cha
 /* ---- the group ---- */
 
 struct kafka_sim_member *kafka_sim_join(struct kafka_sim *k, const char *instance, struct kafka_client *client);
-void kafka_sim_leave(struct kafka_sim *k, struct kafka_sim_member *m);
+/* A static one stays in the group, and keeps what it `had`. */
+void kafka_sim_leave(struct kafka_sim *k, struct kafka_sim_member *m, uint32_t had);
 void kafka_sim_answered(struct kafka_sim *k, struct kafka_sim_member *m);
 void kafka_sim_rebalance(struct kafka_sim *k, const char *why);
 /* Somebody else joins, or leaves. */

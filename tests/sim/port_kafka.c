@@ -189,9 +189,7 @@ void kafka_client_close(struct kafka_client *client, int64_t deadline_us)
 		}
 		while (c->member->owes_revoke && clock_mono_us() < deadline_us && co_sleep_ms(5) == 0)
 			;
-		if (c->member->in_group && !sim.kafka->rebalancing && c->member->assigned == 0)
-			c->member->assigned = had;      /* a static one leaves nothing to others */
-		kafka_sim_leave(sim.kafka, c->member);
+		kafka_sim_leave(sim.kafka, c->member, had);
 	}
 	while (c->producing > 0 && clock_mono_us() < deadline_us && co_sleep_ms(5) == 0)
 		;
