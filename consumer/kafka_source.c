@@ -20,7 +20,7 @@
 enum {
 	ASK_TIMEOUT_MS = 5000, RETRY_MS = 500, COMMIT_TIMEOUT_MS = 5000, CLOSE_TIMEOUT_MS = 10000,
 	HOPELESS_MS = 1000,             /* for a last try where no broker answers */
-	QUEUE_KB_MIN = 64,
+	QUEUE_KB_MIN = 64, ANSWER_LOOK_MS = 5,
 };
 
 int64_t kafka_source_deadline(int64_t ms)
@@ -320,10 +320,22 @@ static void commit_rest(struct kafka_source *s)
 			return;
 }
 
+/* [suspends] librdkafka is not asked to close while it waits for our answer to an assignment: the answer would come to a group that is
+ * being left, which version 2.0.2 has been seen not to survive. */
+static void let_answer(const struct kafka_source *s)
+{
+	bool hopeless = s->client != NULL && kafka_client_trouble(s->client) != NULL;
+	int64_t deadline_us = kafka_source_deadline(hopeless ? HOPELESS_MS : CLOSE_TIMEOUT_MS);
+
+	while (s->answering && clock_mono_us() < deadline_us && co_sleep_ms(ANSWER_LOOK_MS) == 0)
+		;
+}
+
 static void close_clients(struct kafka_source *s)
 {
 	struct kafka_client *client = s->client;
 
+	let_answer(s);
 	if (client != NULL)
 		kafka_client_close(client, kafka_source_deadline(kafka_client_trouble(client) != NULL ? HOPELESS_MS : CLOSE_TIMEOUT_MS));
 	end_task(&s->group, client == NULL);

@@ -1,4 +1,4 @@
-/* kafka_source_private.h: what kafka_source.c (its life) and kafka_source_group.c (partitions, commits) share. */
+/* kafka_source_private.h: what kafka_source.c (its life), kafka_source_group.c (partitions) and kafka_source_commit.c share. */
 #ifndef CONSUMER_KAFKA_SOURCE_PRIVATE_H
 #define CONSUMER_KAFKA_SOURCE_PRIVATE_H
 
@@ -47,6 +47,7 @@ struct kafka_source {
 	struct list places;
 	uint32_t epoch;
 	unsigned commit_failures;               /* in a row */
+	bool answering;                         /* a rebalance is under way in the group's task */
 	bool joined, draining, rejected;        /* rejected: the last commit was; nothing is read until one is taken */
 	bool has_commits;                       /* the group, made before this start or by others */
 	_Atomic bool paused, commit_posted;
@@ -62,6 +63,10 @@ void kafka_source_kick(struct kafka_source *s);
 /* [suspends] Runs body(seat) on every worker, all at once, and waits for all. */
 void kafka_source_each_seat(struct kafka_source *s, int (*body)(void *seat));
 
+/* NULL: it was never ours. */
+struct place *kafka_source_find_place(const struct kafka_source *s, const char *topic, int32_t partition);
+/* A rejected commit stops all reading until one is taken. */
+void kafka_source_set_stopped(struct kafka_source *s, bool stopped);
 int kafka_source_group_body(void *arg);
 int kafka_source_commit_body(void *arg);
 /* [suspends] Commits what is published. 0, or kafka_client_commit()'s errors. */
