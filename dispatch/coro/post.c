@@ -158,10 +158,12 @@ int co_post(struct co_loop *loop, co_call_fn *fn, void *arg)
 		co_loop_ready(loop, &post->item);
 		return 0;
 	}
+	co_mailbox_ref(m);              /* what is posted may end the loop before the send is through */
 	rc = co_mailbox_send(m, post);
 	if (rc < 0) {
 		atomic_fetch_sub_explicit(&m->pending, 1, memory_order_relaxed);
 		mem_free(post);
 	}
+	co_mailbox_unref(m);
 	return rc;
 }
