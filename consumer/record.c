@@ -187,6 +187,8 @@ static bool too_deep(const char *s, size_t len)
 
 static int check_bytes(const struct draft *d)
 {
+	const char *nul;
+
 	if (d->value == NULL)
 		return reject(d->fault, RECORD_TOMBSTONE, "no value (a tombstone); a job is a JSON object");
 	if (d->len == 0)
@@ -195,6 +197,9 @@ static int check_bytes(const struct draft *d)
 		return reject(d->fault, RECORD_TOO_LARGE, "%zu bytes; at most %d", d->len, RECORD_SIZE_MAX);
 	if (too_deep(d->value, d->len))
 		return reject(d->fault, RECORD_TOO_DEEP, "nested deeper than %d", RECORD_DEPTH_MAX);
+	nul = memchr(d->value, '\0', d->len);   /* no JSON has one (RFC 8259), but jansson passes over it behind a number */
+	if (nul != NULL)
+		return reject(d->fault, RECORD_BAD_JSON, "byte %zu: a NUL", (size_t)(nul - d->value));
 	return 0;
 }
 

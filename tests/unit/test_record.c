@@ -206,7 +206,11 @@ static void test_record_utf8(void **state)
 
 static void test_record_json(void **state)
 {
+	/* Found by fuzzing: it went through and cut `meta` short. */
+	static const char nul[] = "{\"id\":\"m1\",\"to\":\"+491701234567\",\"text\":\"hi\",\"meta\":{\"a\":[1.1\0,2]}}";
+
 	(void)state;
+	rejects_bytes(RECORD_BAD_JSON, nul, sizeof nul - 1);
 	rejects(RECORD_BAD_JSON, "secret +4917");
 	rejects(RECORD_BAD_JSON, "{\"id\":\"m1\"");
 	rejects(RECORD_BAD_JSON, "{\"id\":\"secret},");
