@@ -25,41 +25,48 @@ bool breaker_allows(const struct breaker *b, int64_t now_us)
 	return false;
 }
 
-void breaker_take(struct breaker *b, int64_t now_us)
+/* A state begins: tickets of the one before are void. */
+static void enter(struct breaker *b, enum breaker_state state)
+{
+	b->state = state;
+	b->probing = false;
+	b->ticket++;
+}
+
+uint32_t breaker_take(struct breaker *b, int64_t now_us)
 {
 	CHECK(breaker_allows(b, now_us));
-	if (b->state == BREAKER_CLOSED)
-		return;
-	b->state = BREAKER_HALF_OPEN;
-	b->probing = true;
+	if (b->state != BREAKER_CLOSED) {
+		enter(b, BREAKER_HALF_OPEN);
+		b->probing = true;
+	}
+	return b->ticket;
 }
 
-void breaker_success(struct breaker *b)
+void breaker_success(struct breaker *b, uint32_t ticket)
 {
-	/* An answer to what was sent before it opened is no probe's: the state is the probe's to change. */
-	if (b->state == BREAKER_OPEN)
+	if (ticket != b->ticket)
 		return;
-	b->state = BREAKER_CLOSED;
 	b->failures = 0;
-	b->probing = false;
+	if (b->state == BREAKER_HALF_OPEN)
+		enter(b, BREAKER_CLOSED);
 }
 
-void breaker_failure(struct breaker *b, int64_t now_us)
+void breaker_failure(struct breaker *b, uint32_t ticket, int64_t now_us)
 {
-	if (b->failures_max == 0 || b->state == BREAKER_OPEN)
+	if (b->failures_max == 0 || ticket != b->ticket)
 		return;
 	b->failures++;
 	if (b->state == BREAKER_CLOSED && b->failures < b->failures_max)
 		return;
-	b->state = BREAKER_OPEN;
-	b->probing = false;
+	enter(b, BREAKER_OPEN);
 	b->until_us = now_us + b->open_us;
 	b->opened_total++;
 }
 
-void breaker_untried(struct breaker *b)
+void breaker_untried(struct breaker *b, uint32_t ticket)
 {
-	if (b->state == BREAKER_HALF_OPEN)
+	if (ticket == b->ticket)
 		b->probing = false;
 }
 

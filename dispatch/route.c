@@ -43,6 +43,7 @@ struct waiter {
 	unsigned parts;
 	struct co_future *given_future;
 	struct route_provider *given;
+	uint32_t ticket;
 };
 
 struct route {
@@ -186,7 +187,7 @@ static struct route_provider *by_weight(const struct route *r, uint64_t open)
 }
 
 /* Takes a place, tokens and the day's share; false: it is held from now on. */
-static bool take(struct route_provider *p, unsigned parts, int64_t now_us)
+static bool take(struct route_provider *p, unsigned parts, int64_t now_us, uint32_t *ret_ticket)
 {
 	int64_t again_us = throttle_take(&p->throttle, parts, now_us);
 
@@ -198,12 +199,12 @@ static bool take(struct route_provider *p, unsigned parts, int64_t now_us)
 		p->held_until_us = now_us + DAILY_CAP_RECHECK_US;
 		return false;
 	}
-	breaker_take(&p->breaker, now_us);
+	*ret_ticket = breaker_take(&p->breaker, now_us);
 	p->inflight++;
 	return true;
 }
 
-static struct route_provider *try_admit(struct route *r, uint64_t mask, unsigned parts)
+static struct route_provider *try_admit(struct route *r, uint64_t mask, unsigned parts, uint32_t *ret_ticket)
 {
 	int64_t now_us = clock_mono_us();
 	uint64_t open = with_room(r, mask, now_us);
@@ -211,7 +212,7 @@ static struct route_provider *try_admit(struct route *r, uint64_t mask, unsigned
 	while (open != 0) {
 		struct route_provider *p = by_weight(r, open);
 
-		if (take(p, parts, now_us))
+		if (take(p, parts, now_us, ret_ticket))
 			return p;
 		open &= ~bit_of(r, p);
 	}
@@ -254,7 +255,7 @@ static void wake(void *arg)
 		/* Done: its wait was cancelled or timed out in this turn, and it leaves the queue itself. */
 		if ((w->mask & open) == 0 || co_done(w->given_future))
 			continue;
-		w->given = try_admit(r, w->mask, w->parts);
+		w->given = try_admit(r, w->mask, w->parts, &w->ticket);
 		if (w->given != NULL) {
 			list_remove(&w->node);
 			r->n_waiting--;
@@ -266,15 +267,16 @@ static void wake(void *arg)
 		arm(r);
 }
 
-static void give_back(struct route *r, struct route_provider *p, unsigned parts)
+static void give_back(struct route *r, struct route_provider *p, uint32_t ticket, unsigned parts)
 {
 	p->inflight--;
-	breaker_untried(&p->breaker);
+	breaker_untried(&p->breaker, ticket);
 	throttle_day_return(&p->throttle, parts, clock_wall_ms());
 	wake(r);
 }
 
-static int wait_for_room(struct route *r, uint64_t mask, unsigned parts, int64_t deadline_us, struct route_provider **ret_provider)
+static int wait_for_room(struct route *r, uint64_t mask, unsigned parts, int64_t deadline_us, struct route_provider **ret_provider,
+			 uint32_t *ret_ticket)
 {
 	struct waiter w = { .mask = mask, .parts = parts, .given_future = co_future_new() };
 	int rc;
@@ -288,10 +290,11 @@ static int wait_for_room(struct route *r, uint64_t mask, unsigned parts, int64_t
 	co_unref(w.given_future);
 	if (rc == 0) {
 		*ret_provider = w.given;
+		*ret_ticket = w.ticket;
 		return 0;
 	}
 	if (w.given != NULL) {                  /* given in the turn in which the wait was cancelled */
-		give_back(r, w.given, parts);
+		give_back(r, w.given, w.ticket, parts);
 	} else {
 		list_remove(&w.node);
 		r->n_waiting--;
@@ -300,22 +303,24 @@ static int wait_for_room(struct route *r, uint64_t mask, unsigned parts, int64_t
 }
 
 int route_admit(struct route *r, const struct route_request *req, int64_t deadline_us, struct route_provider **ret_provider,
-		const char **ret_why)
+		uint32_t *ret_ticket, const char **ret_why)
 {
 	uint64_t mask = match(r, req, ret_why), others;
 	struct route_provider *p = NULL;
+	uint32_t ticket = 0;
 
 	if (mask == 0)
 		return -ENOENT;
 	if (list_empty(&r->waiters)) {
 		others = req->avoid != NULL ? mask & ~bit_of(r, req->avoid) : mask;
-		p = try_admit(r, others, req->parts);
+		p = try_admit(r, others, req->parts, &ticket);
 		if (p == NULL && others != mask)
-			p = try_admit(r, mask, req->parts);
+			p = try_admit(r, mask, req->parts, &ticket);
 	}
 	if (p == NULL)
-		return wait_for_room(r, mask, req->parts, deadline_us, ret_provider);
+		return wait_for_room(r, mask, req->parts, deadline_us, ret_provider, ret_ticket);
 	*ret_provider = p;
+	*ret_ticket = ticket;
 	return 0;
 }
 
@@ -329,7 +334,7 @@ static void hold(struct route_provider *p, int64_t retry_after_ms, int64_t now_u
 		p->held_until_us = now_us + ms * 1000;
 }
 
-void route_done(struct route *r, struct route_provider *p, const struct gateway_outcome *outcome, unsigned parts)
+void route_done(struct route *r, struct route_provider *p, uint32_t ticket, const struct gateway_outcome *outcome, unsigned parts)
 {
 	int64_t now_us = clock_mono_us();
 
@@ -337,23 +342,23 @@ void route_done(struct route *r, struct route_provider *p, const struct gateway_
 	p->verdicts[outcome->verdict]++;
 	switch (outcome->verdict) {
 	case GATEWAY_UNSENT:
-		give_back(r, p, parts);
+		give_back(r, p, ticket, parts);
 		return;
 	case GATEWAY_THROTTLED:
 		hold(p, outcome->retry_after_ms, now_us);
-		breaker_success(&p->breaker);
+		breaker_success(&p->breaker, ticket);
 		throttle_day_return(&p->throttle, parts, clock_wall_ms());
 		break;
 	case GATEWAY_ACCEPTED:
 	case GATEWAY_REFUSED:
-		breaker_success(&p->breaker);
+		breaker_success(&p->breaker, ticket);
 		break;
 	case GATEWAY_TRANSIENT:
 		throttle_day_return(&p->throttle, parts, clock_wall_ms());
-		breaker_failure(&p->breaker, now_us);
+		breaker_failure(&p->breaker, ticket, now_us);
 		break;
 	case GATEWAY_UNCERTAIN:
-		breaker_failure(&p->breaker, now_us);
+		breaker_failure(&p->breaker, ticket, now_us);
 		break;
 	}
 	p->inflight--;

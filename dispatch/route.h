@@ -32,13 +32,14 @@ struct route_request {
 	const struct route_provider *avoid;     /* the one that just failed it; taken again only where no other can */
 };
 
-/* [suspends] until a provider has room for the message, which then holds a place there until route_done(). 0; -ENOENT: none may
- * ever take it (*ret_why says why, a literal); -ETIMEDOUT; -ECANCELED; -ENOMEM. */
-int route_admit(struct route *r, const struct route_request *req, int64_t deadline_us, struct route_provider **ret_provider, const char **ret_why);
+/* [suspends] until a provider has room for the message, which then holds a place there until route_done(), which wants the ticket
+ * (breaker.h). 0; -ENOENT: none may ever take it (*ret_why says why, a literal); -ETIMEDOUT; -ECANCELED; -ENOMEM. */
+int route_admit(struct route *r, const struct route_request *req, int64_t deadline_us, struct route_provider **ret_provider,
+		uint32_t *ret_ticket, const char **ret_why) MUST_CHECK;
 
 /* Gives the place back and tells how it went: limits, pause and breaker follow from the outcome. `parts`: the admitted ones without
  * those that were accepted; they don't count against the day where the outcome says that nothing else was taken. */
-void route_done(struct route *r, struct route_provider *p, const struct gateway_outcome *outcome, unsigned parts);
+void route_done(struct route *r, struct route_provider *p, uint32_t ticket, const struct gateway_outcome *outcome, unsigned parts);
 
 struct gateway *route_gateway(const struct route_provider *p);
 const struct provider_options *route_options(const struct route_provider *p);

@@ -50,6 +50,7 @@ struct send {
 	int64_t lease_boot_ms, deadline_us;     /* of the attempt */
 	int64_t at_ms;                          /* when the outcome was seen (tracker; first failing part) */
 	struct route_provider *provider;        /* of the attempt under way, its place held; NULL between attempts */
+	uint32_t ticket;                        /* of that place */
 	struct route_provider *last_provider;
 	const char *why;                        /* a literal: why no provider may take it */
 	struct store_outcome outcome;

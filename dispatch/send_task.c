@@ -44,7 +44,7 @@ static void leave_provider(struct send *s, const struct gateway_outcome *result)
 
 	s->provider = NULL;
 	if (p != NULL)
-		route_done(s->dispatch->route, p, result, s->admitted_parts - s->taken_parts);
+		route_done(s->dispatch->route, p, s->ticket, result, s->admitted_parts - s->taken_parts);
 }
 
 static void leave_unsent(struct send *s)
@@ -81,7 +81,7 @@ static int admit(struct send *s)
 		s->why = "not_allowed";
 		return 0;
 	}
-	rc = route_admit(s->dispatch->route, &req, expiry_us(job), &s->provider, &s->why);
+	rc = route_admit(s->dispatch->route, &req, expiry_us(job), &s->provider, &s->ticket, &s->why);
 	if (rc == -ECANCELED)
 		return end(s, SEND_NOTHING);
 	if (rc == -ENOMEM)

@@ -10,6 +10,7 @@
 #include "dispatch/route.h"
 
 static const struct gateway_outcome accepted = { .verdict = GATEWAY_ACCEPTED }, transient = { .verdict = GATEWAY_TRANSIENT },
+				    unsent = { .verdict = GATEWAY_UNSENT },
 				    throttled = { .verdict = GATEWAY_THROTTLED, .retry_after_ms = 50 };
 
 static struct provider_options provider(const char *name, unsigned weight, unsigned max_inflight)
@@ -58,13 +59,14 @@ static int body_weights(void *arg)
 	struct route_request req = to("+491701");
 	struct route_provider *p;
 	const char *why;
+	uint32_t ticket;
 	unsigned n_a = 0;
 
 	(void)arg;
 	for (int i = 0; i < 4000; i++) {
-		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 		n_a += strcmp(route_options(p)->name, "a") == 0;
-		route_done(r, p, &accepted, 1);
+		route_done(r, p, ticket, &accepted, 1);
 	}
 	assert_in_range(n_a, 2800, 3200);
 	route_free(r);
@@ -83,21 +85,22 @@ static int body_pinned(void *arg)
 	struct route_request req = { .to = "+491701", .parts = 1, .pinned = "b", .pinned_len = 1 };
 	struct route_provider *p;
 	const char *why = NULL;
+	uint32_t ticket;
 	struct route *r;
 
 	(void)arg;
 	options[1].allow_to = "+43 +49";
 	r = make(options, 2);
-	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 	assert_string_equal(route_options(p)->name, "b");
 	/* It is full; the other is not, but the job is pinned. */
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &why), -ETIMEDOUT);
-	route_done(r, p, &accepted, 1);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
+	route_done(r, p, ticket, &accepted, 1);
 	req.to = "+1202555";
-	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), -ENOENT);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), -ENOENT);
 	assert_string_equal(why, "not_allowed");
 	req.pinned = "c";
-	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), -ENOENT);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), -ENOENT);
 	assert_string_equal(why, "no_such_provider");
 	route_free(r);
 	return 0;
@@ -112,6 +115,7 @@ static void test_route_keeps_to_the_pinned_provider(void **state)
 struct asker {
 	struct route *r;
 	struct route_provider *p;
+	uint32_t ticket;
 	int rc, order;
 };
 static int next_order;
@@ -122,7 +126,7 @@ static int ask(void *arg)
 	struct route_request req = to("+491701");
 	const char *why;
 
-	a->rc = route_admit(a->r, &req, CLOCK_NEVER, &a->p, &why);
+	a->rc = route_admit(a->r, &req, CLOCK_NEVER, &a->p, &a->ticket, &why);
 	a->order = ++next_order;
 	return 0;
 }
@@ -136,10 +140,11 @@ static int body_queue(void *arg)
 	struct co_future *tasks[3];
 	struct route_provider *p;
 	const char *why;
+	uint32_t ticket;
 
 	(void)arg;
 	next_order = 0;
-	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 	for (int i = 0; i < 3; i++)
 		tasks[i] = co_task_new(ask, &askers[i], "asker %d", i);
 	while (route_waiting(r) < 3)
@@ -148,14 +153,14 @@ static int body_queue(void *arg)
 	assert_int_equal(co_wait(&tasks[1], 1, CO_ALL_COMPLETED, CLOCK_NEVER), 1);
 	assert_int_equal(askers[1].rc, -ECANCELED);
 	assert_int_equal(route_waiting(r), 2);
-	route_done(r, p, &accepted, 1);
+	route_done(r, p, ticket, &accepted, 1);
 	assert_int_equal(co_await(tasks[0]), 0);
 	assert_int_equal(askers[0].rc, 0);
 	assert_int_equal(route_waiting(r), 1);
-	route_done(r, askers[0].p, &accepted, 1);
+	route_done(r, askers[0].p, askers[0].ticket, &accepted, 1);
 	assert_int_equal(co_await(tasks[2]), 0);
 	assert_true(askers[0].order < askers[2].order);
-	route_done(r, askers[2].p, &accepted, 1);
+	route_done(r, askers[2].p, askers[2].ticket, &accepted, 1);
 	for (int i = 0; i < 3; i++)
 		co_unref(tasks[i]);
 	route_free(r);
@@ -178,19 +183,20 @@ static int body_given_and_cancelled(void *arg)
 	struct co_future *tasks[2];
 	struct route_provider *p;
 	const char *why;
+	uint32_t ticket;
 
 	(void)arg;
-	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 	for (int i = 0; i < 2; i++)
 		tasks[i] = co_task_new(ask, &askers[i], "asker %d", i);
 	while (route_waiting(r) < 2)
 		co_yield();
-	route_done(r, p, &accepted, 1);
+	route_done(r, p, ticket, &accepted, 1);
 	co_cancel(tasks[0]);
 	assert_int_equal(co_await(tasks[1]), 0);
 	assert_int_equal(askers[1].rc, 0);
 	assert_true(askers[0].rc == -ECANCELED);
-	route_done(r, askers[1].p, &accepted, 1);
+	route_done(r, askers[1].p, askers[1].ticket, &accepted, 1);
 	co_unref(tasks[0]);
 	co_unref(tasks[1]);
 	route_free(r);
@@ -210,35 +216,36 @@ static int body_fail_over(void *arg)
 	struct route_request req = to("+491701");
 	struct route_provider *p, *first;
 	const char *why;
+	uint32_t ticket;
 	int64_t from_us;
 
 	(void)arg;
-	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &first, &why), 0);
-	route_done(r, first, &transient, 1);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &first, &ticket, &why), 0);
+	route_done(r, first, ticket, &transient, 1);
 	req.avoid = first;
 	for (int i = 0; i < 50; i++) {
-		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 		assert_ptr_not_equal(p, first);
-		route_done(r, p, &accepted, 1);
+		route_done(r, p, ticket, &accepted, 1);
 	}
 	/* The second failure opens the first one's breaker: nobody goes there now. */
 	req.avoid = p;
-	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 	assert_ptr_equal(p, first);
-	route_done(r, p, &transient, 1);
+	route_done(r, p, ticket, &transient, 1);
 	req.avoid = NULL;
 	for (int i = 0; i < 50; i++) {
-		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 		assert_ptr_not_equal(p, first);
-		route_done(r, p, &accepted, 1);
+		route_done(r, p, ticket, &accepted, 1);
 	}
 	/* And a throttled one holds everybody back for as long as it said. */
-	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 	from_us = clock_mono_us();
-	route_done(r, p, &throttled, 1);
-	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &why), 0);
+	route_done(r, p, ticket, &throttled, 1);
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 	assert_true(clock_mono_us() - from_us >= 25000);
-	route_done(r, p, &accepted, 1);
+	route_done(r, p, ticket, &accepted, 1);
 	route_free(r);
 	return 0;
 }
@@ -249,6 +256,106 @@ static void test_route_fails_over(void **state)
 	run(body_fail_over);
 }
 
+/* Opens the breaker of the only provider: two sends that were admitted before are still out, and end later. */
+static void open_breaker(struct route *r, struct asker late[2])
+{
+	struct route_request req = to("+491701");
+	struct route_provider *p;
+	uint32_t ticket;
+	const char *why;
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &late[i].p, &late[i].ticket, &why), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
+		route_done(r, p, ticket, &transient, 1);
+	}
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
+}
+
+static void see_breaker(const struct route_status *status, void *arg)
+{
+	*(const char **)arg = status->breaker;
+}
+
+static const char *breaker_of(struct route *r)
+{
+	const char *name = NULL;
+
+	route_status(r, see_breaker, &name);
+	return name;
+}
+
+/* Answers to sends from before it opened, of whatever kind, let no second probe out and decide nothing. */
+static int body_one_probe(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 10) };
+	struct route *r = make(options, 1);
+	struct route_request req = to("+491701");
+	struct route_provider *p, *second;
+	struct asker late[2];
+	const char *why;
+	uint32_t ticket, second_ticket;
+
+	(void)arg;
+	open_breaker(r, late);
+	assert_int_equal(route_admit(r, &req, in_ms(1000), &p, &ticket, &why), 0);
+	route_done(r, late[0].p, late[0].ticket, &accepted, 1);
+	assert_string_equal(breaker_of(r), "half-open");
+	assert_int_equal(route_admit(r, &req, in_ms(5), &second, &second_ticket, &why), -ETIMEDOUT);
+	route_done(r, late[1].p, late[1].ticket, &transient, 1);
+	assert_string_equal(breaker_of(r), "half-open");
+	assert_int_equal(route_admit(r, &req, in_ms(5), &second, &second_ticket, &why), -ETIMEDOUT);
+	route_done(r, p, ticket, &accepted, 1);
+	assert_string_equal(breaker_of(r), "closed");
+	route_free(r);
+	return 0;
+}
+
+static void test_route_has_one_probe_out_at_a_time(void **state)
+{
+	(void)state;
+	run(body_one_probe);
+}
+
+/* The probe is cancelled before its first byte: the next in the queue is the probe. An old one that was never written is nobody. */
+static int body_probe_given_back(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 10) };
+	struct route *r = make(options, 1);
+	struct asker asker = { .r = r, .rc = 1 }, late[2];
+	struct route_request req = to("+491701");
+	struct co_future *task;
+	struct route_provider *p;
+	const char *why;
+	uint32_t ticket;
+
+	(void)arg;
+	open_breaker(r, late);
+	assert_int_equal(route_admit(r, &req, in_ms(1000), &p, &ticket, &why), 0);
+	task = co_task_new(ask, &asker, "asker");
+	while (route_waiting(r) < 1)
+		co_yield();
+	route_done(r, late[0].p, late[0].ticket, &unsent, 1);
+	assert_int_equal(co_wait(&task, 1, CO_ALL_COMPLETED, in_ms(5)), 0);
+	route_done(r, p, ticket, &unsent, 1);
+	assert_int_equal(co_await(task), 0);
+	assert_int_equal(asker.rc, 0);
+	route_done(r, late[1].p, late[1].ticket, &unsent, 1);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
+	route_done(r, asker.p, asker.ticket, &accepted, 1);
+	assert_string_equal(breaker_of(r), "closed");
+	co_unref(task);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_gives_an_unsent_probe_to_the_next(void **state)
+{
+	(void)state;
+	run(body_probe_given_back);
+}
+
 static int body_pause(void *arg)
 {
 	struct provider_options options[] = { provider("a", 1, 10) };
@@ -256,14 +363,15 @@ static int body_pause(void *arg)
 	struct route_request req = to("+491701");
 	struct route_provider *p;
 	const char *why;
+	uint32_t ticket;
 
 	(void)arg;
 	assert_int_equal(route_pause(r, "zz", true), -ENOENT);
 	assert_int_equal(route_pause(r, "a", true), 0);
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &why), -ETIMEDOUT);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
 	assert_int_equal(route_pause(r, NULL, false), 0);
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &why), 0);
-	route_done(r, p, &accepted, 1);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), 0);
+	route_done(r, p, ticket, &accepted, 1);
 	route_free(r);
 	return 0;
 }
@@ -293,6 +401,8 @@ int main(void)
 		cmocka_unit_test(test_route_queues_first_come_first_served),
 		cmocka_unit_test(test_route_passes_on_what_a_cancelled_waiter_got),
 		cmocka_unit_test(test_route_fails_over),
+		cmocka_unit_test(test_route_has_one_probe_out_at_a_time),
+		cmocka_unit_test(test_route_gives_an_unsent_probe_to_the_next),
 		cmocka_unit_test(test_route_pauses_and_resumes),
 		cmocka_unit_test(test_route_prefixes),
 	};
