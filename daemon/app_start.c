@@ -22,6 +22,15 @@ unsigned app_share(unsigned inflight, unsigned index, unsigned count)
 	return inflight / count + (index < inflight % count ? 1 : 0);
 }
 
+/* One batch for the whole process, as far as a call's fixed cost allows: that is what a crash leaves claimed and unwritten. */
+static unsigned claim_batch(unsigned n_workers)
+{
+	enum { CLAIM_BATCH_MIN = 16 };
+	unsigned share = STORE_BATCH / n_workers;
+
+	return share > CLAIM_BATCH_MIN ? share : CLAIM_BATCH_MIN;
+}
+
 static struct worker_options worker_options_of(const struct app *app, unsigned index)
 {
 	const struct config *c = app->boot;
@@ -36,6 +45,7 @@ static struct worker_options worker_options_of(const struct app *app, unsigned i
 
 	o.store.instance = app->run_dir.instance;
 	o.store.incarnation = app->run_dir.incarnation;
+	o.store.claim_batch = claim_batch(c->daemon.workers);
 	o.dispatch.inflight = app_share(c->daemon.inflight, index, c->daemon.workers);
 	return o;
 }

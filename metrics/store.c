@@ -463,6 +463,8 @@ void store_counters(const struct store *s, struct store_counters *ret)
 static bool copy_options(struct store *s, const struct store_options *o)
 {
 	s->o = *o;
+	if (o->claim_batch == 0 || o->claim_batch > STORE_BATCH)
+		s->o.claim_batch = STORE_BATCH;
 	s->o.url = mem_strdup(o->url);
 	s->o.instance = mem_strdup(o->instance);
 	s->o.user = o->user != NULL ? mem_strdup(o->user) : NULL;

@@ -96,6 +96,7 @@ struct store_options {
 	int64_t retention_s, rates_retention_s, receipt_deadline_s;
 	unsigned lease_slack_ms;        /* 5,000: a lease is the attempt's deadline + this */
 	unsigned max_resends;           /* 3 */
+	unsigned claim_batch;           /* messages a claim call, 1 to STORE_BATCH (0): what a crash may leave claimed and unwritten */
 	bool allow_eviction;
 	const char *instance;           /* this daemon's name, kept in its run directory */
 	uint64_t incarnation;           /* random at start */

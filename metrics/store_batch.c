@@ -33,7 +33,7 @@ void batch_free(struct batch *b)
 void batch_reset(struct batch *b, enum batch_kind kind)
 {
 	b->kind = kind;
-	b->n = b->n_cohorts = b->n_labels = b->loads = 0;
+	b->n = b->n_cohorts = b->n_labels = b->loads = b->n_repeats = 0;
 	b->ack = 0;
 	buf_reset(&b->keys);
 	buf_reset(&b->args);
@@ -53,6 +53,9 @@ uint8_t batch_cohort(struct batch *b, uint8_t shard, uint32_t minute)
 	b->n_cohorts++;
 	return (uint8_t)(i + 1);
 }
+
+/* Where an entry's arguments have them, behind "$8\r\n" ("$7\r\n" of a claim): step, policy, cohort, label, ... */
+enum { COHORT_BYTE = 4 + 2, LABEL_BYTE = 4 + 3 };
 
 /* Labels lie one behind the other as bulk strings; `label_at` has their beginnings. */
 static uint8_t find_label(struct batch *b, const char *label, size_t len)
@@ -180,7 +183,6 @@ const char *batch_id(const struct batch *b, unsigned i, size_t *ret_len)
 
 void batch_add_again(struct batch *b, struct store_call *call, const struct batch *from, unsigned i, uint32_t minute)
 {
-	enum { COHORT_BYTE = 4 + 2, LABEL_BYTE = 4 + 3 };       /* behind "$8\r\n": step, policy, cohort, label, ... */
 	const struct batch_entry *e = &from->entries[i];
 	size_t key_end = i + 1 < from->n ? e[1].key_at : from->keys.len, args_end = i + 1 < from->n ? e[1].args_at : from->args.len;
 	const char *args = from->args.data + e->args_at;
@@ -198,6 +200,36 @@ void batch_add_again(struct batch *b, struct store_call *call, const struct batc
 		return;
 	b->args.data[at + COHORT_BYTE] = (char)cohort;
 	b->args.data[at + LABEL_BYTE] = (char)label;
+}
+
+/* Behind the record's array head of 3 bytes. What the network has said since stays: the script keeps the later of both. */
+static void say_sent(char *record)
+{
+	enum { STATE_BYTE = 3 };
+
+	if (record[STATE_BYTE] > STORE_SENT && record[STATE_BYTE] <= STORE_UNKNOWN)
+		record[STATE_BYTE] = STORE_SENT;
+}
+
+void batch_add_repeat(struct batch *b, struct store_call *call, const struct batch *from, unsigned i, uint32_t minute,
+		      const struct batch_label *label, const char *record, size_t len)
+{
+	const struct batch_entry *e = &from->entries[i];
+	size_t key_end = i + 1 < from->n ? e[1].key_at : from->keys.len;
+	char head[BATCH_HEAD_MAX] = { STORE_SETTLE }, *p, *start;
+
+	open_entry(b, call);
+	b->n_repeats++;
+	buf_put(&b->keys, from->keys.data + e->key_at, key_end - e->key_at);
+	head[2] = (char)batch_cohort(b, from->cohorts[(uint8_t)from->args.data[e->args_at + COHORT_BYTE] - 1u].shard, minute);
+	head[3] = (char)batch_label(b, label);
+	start = buf_room(&b->args, resp_bulk_max(sizeof head) + resp_bulk_max(len));
+	if (start == NULL)
+		return;                 /* the batch is marked: it fails as a whole */
+	p = resp_put_bulk(start, head, sizeof head);
+	p = resp_put_bulk(p, record, len);
+	say_sent(p - 2 - len);
+	buf_add(&b->args, (size_t)(p - start));
 }
 
 static char *put_cohorts(const struct batch *b, char *p)

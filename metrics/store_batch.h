@@ -30,6 +30,7 @@ struct batch {
 	struct store *store;
 	enum batch_kind kind;
 	unsigned n, n_cohorts, n_labels, loads;
+	unsigned n_repeats;             /* of n: what others wrote, found settled */
 	int64_t boot_ms;                /* when the first message was added: leases count from no earlier */
 	int64_t acked_us;               /* when Redis answered last */
 	uint64_t ack;                   /* the store's count of answers then */
@@ -63,6 +64,9 @@ void batch_add_map(struct batch *b, struct store_call *call, uint8_t shard, cons
 		   const char *id, size_t id_len);
 /* An entry of another outcome batch once more, for another minute's cohort. */
 void batch_add_again(struct batch *b, struct store_call *call, const struct batch *from, unsigned i, uint32_t minute);
+/* A settled record as the claim `i` of `from` found it, to be written again as an outcome of its own cohort and label. */
+void batch_add_repeat(struct batch *b, struct store_call *call, const struct batch *from, unsigned i, uint32_t minute,
+		      const struct batch_label *label, const char *record, size_t len);
 /* The id within an entry's key. */
 const char *batch_id(const struct batch *b, unsigned i, size_t *ret_len);
 

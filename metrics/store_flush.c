@@ -11,6 +11,9 @@
 #include "metrics/counters.h"
 #include "metrics/store_private.h"
 
+/* Where a claim's answer has what it found settled (claim.lua, duplicate()). */
+enum { FOUND_PROVIDER = 6, FOUND_CAMPAIGN, FOUND_COUNTRY, FOUND_RECORD, FOUND_IDS };
+
 /* The next batch of a kind that has messages, taken out; NULL: none. */
 static struct batch *next_batch(struct store *s, unsigned kind)
 {
@@ -38,7 +41,7 @@ struct batch *store_open_batch(struct store *s, enum batch_kind kind)
 	struct batch *b = s->open[kind];
 	struct list *node;
 
-	if (b != NULL && b->n < STORE_BATCH)
+	if (b != NULL && b->n < (kind == BATCH_CLAIM ? s->o.claim_batch : STORE_BATCH))
 		return b;
 	if (b != NULL)
 		list_append(&s->full[kind], &b->node);
@@ -104,13 +107,13 @@ static void take_facts(struct store_call *call, const struct redis_value *d)
 /* A record that is read again and found sent is mapped again from what it holds, before its offset is done. */
 static void map_again(struct store *s, const struct batch *b, unsigned i, struct store_call *call, const struct redis_value *d)
 {
-	const char *provider = d->n > 6 ? d->items[6].str : "", *id;
+	const char *provider = d->items[FOUND_PROVIDER].str, *id;
 	size_t id_len;
 
-	if (provider == NULL || provider[0] == '\0')
+	if (provider[0] == '\0')
 		return;
 	id = batch_id(b, i, &id_len);
-	for (size_t k = 7; k < d->n; k++) {
+	for (size_t k = FOUND_IDS; k < d->n; k++) {
 		const struct redis_value *pid = &d->items[k];
 		struct batch *map;
 
@@ -124,6 +127,33 @@ static void map_again(struct store *s, const struct batch *b, unsigned i, struct
 		batch_add_map(map, call, store_shard(s, pid->str, pid->len), provider, pid->str, pid->len, id, id_len);
 		call->open++;
 	}
+}
+
+/*
+ * A settled record of our own position: another wrote it, and may be dead. Should Redis lose it before the offset is committed, nobody
+ * else would know: so it is written again as it stands, which changes nothing, and is kept until the barrier as all outcomes are.
+ */
+static void repeat_outcome(struct store *s, const struct batch *b, unsigned i, struct store_call *call, const struct redis_value *d)
+{
+	const struct redis_value *campaign = &d->items[FOUND_CAMPAIGN];
+	const struct batch_label label = { .provider = d->items[FOUND_PROVIDER].str, .campaign = campaign->str, .campaign_len = campaign->len,
+					   .country = d->items[FOUND_COUNTRY].str, .with_provider = true };
+	struct batch *again = store_open_batch(s, BATCH_OUTCOME);
+
+	if (again == NULL) {
+		call->rc = -EAGAIN;
+		return;
+	}
+	batch_add_repeat(again, call, b, i, (uint32_t)(call->claimed_ms / 60000), &label, d->items[FOUND_RECORD].str, d->items[FOUND_RECORD].len);
+	call->open++;
+}
+
+static bool is_found(const struct redis_value *d)
+{
+	for (size_t k = FOUND_PROVIDER; k < FOUND_IDS; k++)
+		if (k >= d->n || d->items[k].type != REDIS_VALUE_STRING)
+			return false;
+	return d->items[FOUND_RECORD].len > 4;
 }
 
 static void log_bad(struct store *s, const struct batch *b, unsigned i, const struct redis_value *d)
@@ -156,8 +186,10 @@ static void take_claim(struct store *s, struct batch *b, unsigned i, const struc
 		call->claimed_ms = integer(d, 5);
 		s->found++;
 		s->acked_us = clock_mono_us();
-		if (call->redelivery && call != &nobody)
+		if (call->redelivery && call != &nobody && is_found(d)) {
+			repeat_outcome(s, b, i, call, d);
 			map_again(s, b, i, call, d);
+		}
 		break;
 	case STORE_COHORT:
 		call->claimed_ms = integer(d, 2);
@@ -237,8 +269,8 @@ static void count_answers(struct store *s, const struct batch *b)
 		s->counters.claims_total += b->n;
 		counters_add(COUNTER_STORE_CLAIMS, b->n);
 	} else if (b->kind == BATCH_OUTCOME) {
-		s->counters.outcomes_total += b->n;
-		counters_add(COUNTER_STORE_OUTCOMES, b->n);
+		s->counters.outcomes_total += b->n - b->n_repeats;
+		counters_add(COUNTER_STORE_OUTCOMES, b->n - b->n_repeats);
 	}
 }
 

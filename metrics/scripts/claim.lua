@@ -110,9 +110,11 @@ local function claim_sending(i, r, p, k, late, policy)
 	return take_over(i, r, p, k, late, policy)
 end
 
-local function duplicate(i, r, p)
-	local reply = { i, DUPLICATE, r[STATE], same_position(r, p) and 1 or 0, r[ACCEPTED], r[ACCEPTED] + (r[CLAIMED] or 0),
-		r[PROVIDER] or '' }
+-- Of our own position: with the record, for the caller to write it again should Redis lose it before the offset is committed.
+local function duplicate(i, r, p, old)
+	local same = same_position(r, p)
+	local reply = { i, DUPLICATE, r[STATE], same and 1 or 0, r[ACCEPTED], r[ACCEPTED] + (r[CLAIMED] or 0), r[PROVIDER] or '',
+		r[CAMPAIGN], r[COUNTRY], same and old or '' }
 	for _, id in pairs((ids_of(r))) do
 		if id and id ~= '' then
 			reply[#reply + 1] = id
@@ -134,7 +136,7 @@ local function existing(i, old, ours, k, late, policy)
 	elseif r[STATE] == CANCELLED and (not r[TOPIC] or same_position(r, p)) then
 		return facts(i, IS_CANCELLED, r, 0)
 	end
-	return duplicate(i, r, p)
+	return duplicate(i, r, p, old)
 end
 
 local slots, replies, try = {}, {}, redis.pcall

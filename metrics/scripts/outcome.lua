@@ -254,6 +254,9 @@ local function anew(p, c, step)
 	r[INSTANCE] = p[INSTANCE] or ''
 	c.new = true
 	add(c, label(r) .. 'accepted', 1)
+	-- Only a record that was found and is written again has these.
+	add(c, label(r, p[PROVIDER]) .. 'extra_sends', r[EXTRAS] and #r[EXTRAS] or 0)
+	add(c, label(r) .. 'duplicates', r[DUPLICATES] and #r[DUPLICATES] or 0)
 	return r
 end
 

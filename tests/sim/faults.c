@@ -181,6 +181,18 @@ static void crash_now(void *arg)
 	}
 }
 
+/* The next life finds what this one has just written, and then Redis loses it. */
+static void crash_and_lose(void *arg)
+{
+	struct faults *f = arg;
+
+	if (sim.healed || !sim.alive || f->crashes_left == 0)
+		return;
+	f->hurry = true;
+	sim_after(sim_between(100000, 2000000), redis_restart, NULL);
+	crash_now(f);
+}
+
 static void stop_now(void *arg)
 {
 	(void)arg;
@@ -205,9 +217,12 @@ void faults_arm(struct faults *f)
 	sim.crash_at_effect = sim.effects + 1 + sim_below(sim_chance(30) ? 40 : 900);
 }
 
-int64_t faults_rest_us(const struct faults *f)
+int64_t faults_rest_us(struct faults *f)
 {
-	(void)f;
+	if (f->hurry) {
+		f->hurry = false;
+		return sim_between(1000, 50000);
+	}
 	return sim_chance(15) ? sim_between(5000000, 25000000) : sim_between(1000, 3000000);
 }
 
@@ -255,6 +270,7 @@ struct faults *faults_new(int64_t heal_us)
 	plan(f, bad_mood, 3);
 	plan(f, step_clock, 1);
 	plan(f, crash_now, 1);
+	plan(f, crash_and_lose, 2);
 	plan(f, bounce, 1);
 	if (sim_chance(20))
 		plan(f, stop_now, 1);

@@ -11,6 +11,7 @@
 struct faults {
 	unsigned crashes_left, cancels_left;
 	int64_t heal_us;
+	bool hurry;                     /* the next start comes at once */
 	unsigned rate;                  /* how bad a world it is: 0 (nothing) .. 3 */
 };
 
@@ -22,6 +23,6 @@ void faults_on_reply(struct faults *f);
 /* Before a new incarnation: when it will die, if it will. */
 void faults_arm(struct faults *f);
 /* How long until the next start. */
-int64_t faults_rest_us(const struct faults *f);
+int64_t faults_rest_us(struct faults *f);
 
 #endif

@@ -24,7 +24,6 @@ static struct process {
 	unsigned left;
 } process;
 
-static unsigned starts;
 
 /* ---- a member's task ---- */
 
@@ -33,7 +32,6 @@ static int live(struct seat *s)
 	unsigned left;
 
 	co_event_clear(&s->stop);
-	starts++;
 	member_start(&s->member, &process.options.member, s->instance);
 	if (process.stopping)
 		co_event_set(&s->stop);
@@ -103,11 +101,6 @@ void process_bounce(void)
 
 	if (sim.alive && !process.stopping && s->ready)
 		co_event_set(&s->stop);
-}
-
-unsigned process_starts(void)
-{
-	return starts;
 }
 
 struct dispatch *process_dispatch(unsigned nth)

@@ -28,8 +28,6 @@ enum process_end process_live(const struct process_options *options);
 void process_stop(void);
 /* The same for the second member alone, which starts again after a while. */
 void process_bounce(void);
-/* Counts the starts of members: who wrote something before it grew may not be there any more. */
-unsigned process_starts(void);
 /* The n-th worker's dispatch while the process lives, or NULL. */
 struct dispatch *process_dispatch(unsigned nth);
 

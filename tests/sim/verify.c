@@ -33,8 +33,6 @@ static bool is_settled(unsigned partition, size_t nth)
 
 	if (place->message->poison)
 		return place->dead;
-	if (place->message->forgotten)
-		return true;
 	if (!record_view_get(place->message->id, &r))
 		return false;
 	return is_end(r.state) || (r.topic[0] != '\0' && (r.partition != partition || (int64_t)r.offset != offset));
@@ -65,34 +63,15 @@ static struct workload_message *message_of(const char *id)
 	return NULL;
 }
 
-void verify_written(const char *id, const struct record_view *r, unsigned incarnation)
-{
-	struct workload_message *m = message_of(id);
-
-	if (m == NULL || m->ended_by != 0 || !is_end(r->state))
-		return;
-	m->ended_by = incarnation;
-	m->ended_at_start = process_starts();
-}
-
-/*
- * All that is committed must still be settled: whoever wrote an end writes it again. Two things are outside of what is promised: how
- * often such a message was sent, and (README.md, Known) an end whose writer is dead, which the next one only found there.
- */
+/* All that is committed must still be settled. How often such a message is sent is outside of what is promised. */
 void verify_lost(const char *key)
 {
 	const char *id = strstr(key, ":m:");
 	struct workload_message *m = id != NULL ? message_of(id + 3) : NULL;
-	struct record_view r;
 
 	memset(settled_prefix, 0, sizeof settled_prefix);
-	if (m == NULL)
-		return;
-	m->lost = true;
-	if (m->ended_by == 0 || (record_view_get(m->id, &r) && is_end(r.state)))
-		return;
-	m->forgotten = m->forgotten || !sim_same(m->ended_by) || m->ended_at_start != process_starts();
-	m->ended_by = 0;
+	if (m != NULL)
+		m->lost = true;
 }
 
 void verify_dead(const struct kafka_sim_record *letter)
@@ -147,7 +126,7 @@ bool verify_is_drained(void)
 	for (size_t i = 0; i < sim.workload->n; i++) {
 		const struct workload_message *m = &sim.workload->messages[i];
 
-		if (!m->poison && !m->forgotten && !(record_view_get(m->id, &r) && is_end(r.state)))
+		if (!m->poison && !(record_view_get(m->id, &r) && is_end(r.state)))
 			return false;
 	}
 	return true;
@@ -195,8 +174,6 @@ static void check_messages(void)
 		const struct workload_message *m = &sim.workload->messages[i];
 
 		if (m->poison)
-			continue;
-		if (m->forgotten && !record_view_get(m->id, &r))
 			continue;
 		if (!record_view_get(m->id, &r)) {
 			sim_fail("%s has no record", m->id);

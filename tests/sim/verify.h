@@ -10,14 +10,11 @@
 #include <stdint.h>
 
 struct kafka_sim_record;
-struct record_view;
 
 /* After each step of the world. */
 void verify_step(void);
 /* An offset was committed. */
 void verify_commit(unsigned partition);
-/* A record as a call of that incarnation left it. */
-void verify_written(const char *id, const struct record_view *r, unsigned incarnation);
 /* Redis has lost what it wrote last to this key. */
 void verify_lost(const char *key);
 /* A dead letter was taken. */

@@ -21,9 +21,6 @@ struct workload_message {
 	enum store_policy policy;
 	bool poison;
 	bool lost;                                      /* Redis has forgotten something of it */
-	bool forgotten;                                 /* its end too, and who wrote that was dead by then */
-	unsigned ended_by;                              /* incarnation; 0: not ended, or not known */
-	unsigned ended_at_start;                        /* process_starts() then */
 	unsigned places;                                /* how often it lies in the log */
 	int64_t made_us;
 };

@@ -123,6 +123,132 @@ static void test_store_barrier_covers_what_others_wrote(void **state)
 	run(found_body);
 }
 
+enum { N_FOUND = 12 };
+
+/* Every kind of end, written by a process that is then dead: one of two parts, one with a duplicate, one held after it was uncertain. */
+static void write_and_die(struct store_message m[N_FOUND], char ids[N_FOUND][8])
+{
+	struct store *s = ready_store("a", 1);
+	struct store_outcome two = outcome(STORE_SETTLE, STORE_SENT, "pid-1");
+	struct store_message dup;
+
+	two.n_ids = 2;
+	two.ids[1] = (struct store_provider_id){ "pid-2", 5 };
+	for (int i = 0; i < N_FOUND; i++) {
+		snprintf(ids[i], sizeof ids[i], "f-%d", i);
+		m[i] = message(ids[i], i);
+		m[i].on_uncertain = i == 2 ? STORE_HOLD : STORE_RESEND;
+		m[i].parts = i == 3 ? 2 : 1;
+		assert_int_equal(claim(s, &m[i]), STORE_GO);
+		if (i == 2)
+			assert_int_equal(uncertain(s, &m[i]), STORE_IS_HELD);
+		else if (i == 3)
+			assert_int_equal(store_outcome(s, &m[i], &two, NULL), 0);
+		else
+			settle(s, &m[i], i % 2 == 0 ? STORE_SENT : STORE_REFUSED, i % 2 == 0 ? ids[i] : NULL);
+	}
+	dup = message("f-1", 500);
+	assert_int_equal(claim(s, &dup), STORE_DUPLICATE);
+	store_free(s);
+}
+
+static void assert_all_counted(void)
+{
+	assert_int_equal(counted(NULL, "accepted"), N_FOUND);
+	assert_int_equal(counted("acme", "sent"), 6);
+	assert_int_equal(counted("acme", "refused"), 5);
+	assert_int_equal(counted(NULL, "held"), 1);
+	assert_int_equal(counted(NULL, "uncertain"), 1);
+	assert_int_equal(counted(NULL, "duplicates"), 1);
+	assert_int_equal(counted(NULL, "extra_sends"), 0);
+}
+
+/* Regression: who wrote an end was dead, and Redis lost it after the next process had found it there and before its barrier. */
+static int found_and_lost_body(void *arg)
+{
+	struct store_message m[N_FOUND];
+	char ids[N_FOUND][8];
+	struct store_counters counters;
+	struct store *s;
+
+	(void)arg;
+	write_and_die(m, ids);
+	s = ready_store("a", 2);
+	for (int i = 0; i < N_FOUND; i++) {
+		m[i].last = (struct store_claimed){ 0 };
+		assert_int_equal(claim(s, &m[i]), STORE_DUPLICATE);
+	}
+	assert_all_counted();
+	store_counters(s, &counters);
+	assert_int_equal(counters.outcomes_total, 0);
+	assert_int_equal(counters.retained, N_FOUND + 7);       /* the ends, and the mappings of the sent */
+	redis_server_kill(&server);
+	redis_server_start(&server);
+	assert_int_equal(co_sleep_ms(20), 0);
+	assert_int_equal(store_wait_ready(s, clock_mono_us() + 5000000), 0);
+	assert_all_counted();
+	assert_string_equal(state_of(s, "f-0"), "sent");
+	assert_string_equal(state_of(s, "f-1"), "refused");
+	assert_string_equal(state_of(s, "f-2"), "held");
+	assert_true(exists("sms:{*}:x:acme:pid-2"));
+	m[1].last = (struct store_claimed){ 0 };
+	assert_int_equal(claim(s, &m[1]), STORE_DUPLICATE);
+	assert_all_counted();
+	store_free(s);
+	return 0;
+}
+
+static void test_store_writes_again_what_it_only_found(void **state)
+{
+	(void)state;
+	run(found_and_lost_body);
+}
+
+static struct store *batch_store;
+
+static int batch_claim_body(void *arg)
+{
+	return claim(batch_store, arg) == STORE_GO ? 0 : -EIO;
+}
+
+/* What a crash may leave claimed and unwritten is the caller's to choose. */
+static int claim_batch_body(void *arg)
+{
+	struct store_options o = options("a", 1);
+	struct store_message m[40];
+	struct co_future *tasks[40];
+	struct store_counters before, after;
+	char ids[40][8];
+
+	(void)arg;
+	o.claim_batch = 16;
+	batch_store = open_store(&o);
+	assert_int_equal(store_wait_ready(batch_store, clock_mono_us() + 5000000), 0);
+	m[0] = message("meta", 1000);
+	assert_int_equal(claim(batch_store, &m[0]), STORE_GO);
+	store_counters(batch_store, &before);
+	for (int i = 0; i < 40; i++) {
+		snprintf(ids[i], sizeof ids[i], "b-%d", i);
+		m[i] = message(ids[i], i);
+		tasks[i] = co_task_new_static(batch_claim_body, &m[i], "claim");
+		assert_non_null(tasks[i]);
+	}
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(co_await(tasks[i]), 0);
+		co_unref(tasks[i]);
+	}
+	store_counters(batch_store, &after);
+	assert_int_equal(after.scripts_total - before.scripts_total, 3);
+	store_free(batch_store);
+	return 0;
+}
+
+static void test_store_claims_so_many_a_call(void **state)
+{
+	(void)state;
+	run(claim_batch_body);
+}
+
 static int stop_body(void *arg)
 {
 	(void)arg;
@@ -168,6 +294,8 @@ int main(void)
 		STORE_TEST(test_store_wait_suspends_where_too_much_is_retained),
 		STORE_TEST(test_store_release_comes_behind_a_claim_that_was_held_back),
 		STORE_TEST(test_store_barrier_covers_what_others_wrote),
+		STORE_TEST(test_store_writes_again_what_it_only_found),
+		STORE_TEST(test_store_claims_so_many_a_call),
 		STORE_TEST(test_store_barrier_fails_where_the_server_went_silent),
 	};
 	int rc;
