@@ -117,7 +117,7 @@ void app_apply_inflight(struct app *app, unsigned inflight)
 
 int app_set_inflight(struct app *app, unsigned inflight, char *err, size_t err_len)
 {
-	unsigned max = limits_inflight_max(app->boot, app->files);
+	unsigned max = limits_inflight_max(app->boot, app->config, app->files);
 
 	if (inflight < app->n_workers || inflight > max) {
 		snprintf(err, err_len, "should be a number from %u (a message per worker) to %u (what the limit of %llu open files allows)",
@@ -130,7 +130,7 @@ int app_set_inflight(struct app *app, unsigned inflight, char *err, size_t err_l
 
 static void step_inflight(struct app *app, bool up)
 {
-	unsigned max = limits_inflight_max(app->boot, app->files);
+	unsigned max = limits_inflight_max(app->boot, app->config, app->files);
 	unsigned next = up ? lifecycle_step_up(app->inflight, max) : lifecycle_step_down(app->inflight, app->n_workers);
 
 	if (next == app->inflight)

@@ -137,6 +137,9 @@ void app_json_provider(struct json_out *o, const char *key, const struct app *ap
 		json_out_str(o, "breaker", s.breaker);
 		json_out_uint(o, "inflight", s.inflight);
 		json_out_uint(o, "inflight_max", s.inflight_max);
+		json_out_uint(o, "weight", s.weight);
+		json_out_uint(o, "rate", s.rate);
+		json_out_uint(o, "daily_cap", s.daily_cap);
 		json_out_int(o, "throttled_ms", s.throttled_us / 1000);
 		json_out_uint(o, "day_used", s.day_used);
 		json_out_uint(o, "accepted_total", s.accepted_total);

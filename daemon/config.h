@@ -74,6 +74,10 @@ void config_free(struct config *config);        /* takes NULL */
 void config_print(const struct config *config, struct buf *out);
 /* Appends a value, or the default that holds in its place, as it may be shown: secrets, and a URL's query, are hidden. */
 void config_value_show(const struct config_value *value, struct buf *out);
+/* The provider of that name, or NULL. */
+const struct provider_options *config_provider(const struct config *config, const char *name);
+/* The value of the same section, name and key, or NULL. */
+const struct config_value *config_value_find(const struct config *config, const struct config_value *like);
 /* The section a value belongs to: "kafka" for librdkafka's keys. */
 const char *config_value_section(const struct config_value *value);
 

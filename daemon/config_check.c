@@ -93,6 +93,11 @@ static struct provider_options *find_provider(const struct config *c, const char
 	return NULL;
 }
 
+const struct provider_options *config_provider(const struct config *config, const char *name)
+{
+	return find_provider(config, name);
+}
+
 static void read_secrets(struct config_build *b)
 {
 	struct config *c = b->config;

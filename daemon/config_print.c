@@ -87,10 +87,10 @@ void config_print(const struct config *config, struct buf *out)
 
 /* ---- comparison ---- */
 
-static const struct config_value *find(const struct config *c, const struct config_value *like)
+const struct config_value *config_value_find(const struct config *config, const struct config_value *like)
 {
-	for (size_t i = 0; i < c->n_values; i++) {
-		const struct config_value *v = &c->values[i];
+	for (size_t i = 0; i < config->n_values; i++) {
+		const struct config_value *v = &config->values[i];
 
 		if (v->option == like->option && strcmp(v->key, like->key) == 0 && strcmp(v->name, like->name) == 0)
 			return v;
@@ -114,12 +114,12 @@ static bool same(const struct config_value *a, const struct config_value *b)
 void config_compare(const struct config *was, const struct config *is, config_change_fn *visit, void *arg)
 {
 	for (size_t i = 0; i < was->n_values; i++) {
-		const struct config_value *other = find(is, &was->values[i]);
+		const struct config_value *other = config_value_find(is, &was->values[i]);
 
 		if (other == NULL ? was->values[i].text != NULL : !same(&was->values[i], other))
 			visit(&was->values[i], other, arg);
 	}
 	for (size_t i = 0; i < is->n_values; i++)
-		if (is->values[i].text != NULL && find(was, &is->values[i]) == NULL)
+		if (is->values[i].text != NULL && config_value_find(was, &is->values[i]) == NULL)
 			visit(NULL, &is->values[i], arg);
 }

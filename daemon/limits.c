@@ -23,26 +23,27 @@ uint64_t limits_raise_files(void)
 	return limit.rlim_cur;
 }
 
-uint64_t limits_files_needed(const struct config *config, unsigned inflight)
+uint64_t limits_files_needed(const struct config *config, const struct config *read, unsigned inflight)
 {
 	uint64_t n = FILES_OWN + (uint64_t)config->daemon.workers * FILES_WORKER;
 
 	for (size_t i = 0; i < config->n_providers; i++) {
-		unsigned most = config->providers[i].max_inflight;
+		const struct provider_options *p = config_provider(read, config->providers[i].name);
+		unsigned most = p != NULL ? p->max_inflight : config->providers[i].max_inflight;
 
 		n += most < inflight ? most : inflight;
 	}
 	return n;
 }
 
-unsigned limits_inflight_max(const struct config *config, uint64_t files)
+unsigned limits_inflight_max(const struct config *config, const struct config *read, uint64_t files)
 {
 	unsigned low = 0, high = INFLIGHT_MAX;
 
 	while (low < high) {
 		unsigned mid = low + (high - low + 1) / 2;
 
-		if (limits_files_needed(config, mid) <= files)
+		if (limits_files_needed(config, read, mid) <= files)
 			low = mid;
 		else
 			high = mid - 1;

@@ -144,12 +144,12 @@ static void set_up_log(const struct config *config)
 /* Refuses what can't work on this machine before a record is taken. */
 static uint64_t set_limits(const struct config *config)
 {
-	uint64_t files = limits_raise_files(), needed = limits_files_needed(config, config->daemon.inflight);
+	uint64_t files = limits_raise_files(), needed = limits_files_needed(config, config, config->daemon.inflight);
 
 	if (needed <= files)
 		return files;
 	log_error("inflight doesn't fit the limit of open files", LOG_UINT("inflight", config->daemon.inflight), LOG_UINT("needed", needed),
-		  LOG_UINT("limit", files), LOG_UINT("inflight_that_fits", limits_inflight_max(config, files)),
+		  LOG_UINT("limit", files), LOG_UINT("inflight_that_fits", limits_inflight_max(config, config, files)),
 		  LOG_STR("hint", "raise it (ulimit -Hn, LimitNOFILE=), or lower [daemon] inflight or the providers' max_inflight"));
 	exit(EXIT_CODE_CONFIG);
 }

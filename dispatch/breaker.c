@@ -33,6 +33,18 @@ static void enter(struct breaker *b, enum breaker_state state)
 	b->ticket++;
 }
 
+void breaker_set(struct breaker *b, unsigned failures_max, int64_t open_us, int64_t now_us)
+{
+	b->failures_max = failures_max;
+	b->open_us = open_us;
+	if (b->state == BREAKER_OPEN && b->until_us > now_us + open_us)
+		b->until_us = now_us + open_us;
+	if (failures_max == 0 && b->state != BREAKER_CLOSED) {
+		b->failures = 0;
+		enter(b, BREAKER_CLOSED);
+	}
+}
+
 uint32_t breaker_take(struct breaker *b, int64_t now_us)
 {
 	CHECK(breaker_allows(b, now_us));

@@ -22,6 +22,8 @@ struct breaker {
 };
 
 void breaker_init(struct breaker *b, unsigned failures_max, int64_t open_us);
+/* Other limits from now on: an open one rests no longer than it would under them, and without a limit it closes. */
+void breaker_set(struct breaker *b, unsigned failures_max, int64_t open_us, int64_t now_us);
 /* Whether a send may go now. Half open, only one: breaker_take() makes it the probe. */
 bool breaker_allows(const struct breaker *b, int64_t now_us);
 /* The ticket of the send that goes now. */

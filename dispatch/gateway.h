@@ -47,6 +47,7 @@ struct gateway_counters {
 };
 
 struct gateway;
+struct provider_options;
 
 typedef bool(gateway_may_write_fn)(void *arg);
 
@@ -59,6 +60,8 @@ struct gateway_ops {
 	void (*send)(struct gateway *gw, const struct gateway_part *part, int64_t deadline_us, gateway_may_write_fn *may_write,
 		     void *arg, struct gateway_outcome *ret_outcome);
 	void (*counters)(const struct gateway *gw, struct gateway_counters *ret);
+	/* Other limits and times from now on (a reload); what can't change while it runs isn't looked at. Shared out as at the start. */
+	void (*set_limits)(struct gateway *gw, const struct provider_options *options, unsigned worker_share_count);
 	/* Takes NULL; closes its connections. No send may be under way. */
 	void (*free)(struct gateway *gw);
 };

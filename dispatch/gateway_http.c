@@ -220,6 +220,28 @@ static void gateway_http_counters(const struct gateway *gateway, struct gateway_
 	};
 }
 
+static unsigned share_of(unsigned total, unsigned n)
+{
+	unsigned share = n > 0 ? (total + n - 1) / n : total;
+
+	return share > 0 ? share : 1;
+}
+
+static struct http_client_options limits_of(const struct provider_options *o, unsigned n)
+{
+	return (struct http_client_options){
+		.max_connections = share_of(o->max_inflight, n), .max_connecting = share_of(o->max_connecting, n),
+		.connect_timeout_ms = o->connect_timeout_ms, .idle_ms = o->idle_ms,
+	};
+}
+
+static void gateway_http_set_limits(struct gateway *gateway, const struct provider_options *o, unsigned worker_share_count)
+{
+	const struct http_client_options limits = limits_of(o, worker_share_count);
+
+	http_client_set_limits(gateway_http_of(gateway)->client, &limits);
+}
+
 static void gateway_http_free(struct gateway *gateway)
 {
 	struct gateway_http *gw;
@@ -237,7 +259,7 @@ static void gateway_http_free(struct gateway *gateway)
 /* ---- set-up ---- */
 
 static const struct gateway_ops gateway_http_ops = {
-	.send = gateway_http_send, .counters = gateway_http_counters, .free = gateway_http_free,
+	.send = gateway_http_send, .counters = gateway_http_counters, .set_limits = gateway_http_set_limits, .free = gateway_http_free,
 };
 
 static int check_url(const struct provider_options *o, struct gateway_http_url *url, char *err, size_t err_len)
@@ -270,22 +292,17 @@ static int init_paths(struct gateway_http *gw, const struct gateway_http_preset 
 	return -1;
 }
 
-static unsigned share_of(unsigned total, unsigned n)
-{
-	unsigned share = n > 0 ? (total + n - 1) / n : total;
-
-	return share > 0 ? share : 1;
-}
-
 static int init_client(struct gateway_http *gw, const struct gateway_http_url *url, const struct provider_options *o, unsigned n, char *err,
 		       size_t err_len)
 {
-	const struct http_client_options options = {
-		.host = url->host, .port = url->port, .tls = url->tls, .tls_insecure = o->insecure_skip_verify, .ca_file = o->ca_file,
-		.max_connections = share_of(o->max_inflight, n), .max_connecting = share_of(o->max_connecting, n),
-		.connect_timeout_ms = o->connect_timeout_ms, .idle_ms = o->idle_ms, .reply_max = o->reply_max,
-	};
+	struct http_client_options options = limits_of(o, n);
 
+	options.host = url->host;
+	options.port = url->port;
+	options.tls = url->tls;
+	options.tls_insecure = o->insecure_skip_verify;
+	options.ca_file = o->ca_file;
+	options.reply_max = o->reply_max;
 	gw->client = http_client_new(&options, err, err_len);
 	return gw->client != NULL ? 0 : -1;
 }

@@ -354,12 +354,17 @@ static bool make_buffers(struct http_client *client, bool tls)
 	return client->env.in != NULL && (!tls || client->env.plain != NULL);
 }
 
-static void set_up(struct http_client *client, const struct http_client_options *o)
+static void take_limits(struct http_client *client, const struct http_client_options *o)
 {
 	client->max_connections = o->max_connections;
 	client->max_connecting = o->max_connecting;
 	client->connect_timeout_us = o->connect_timeout_ms * INT64_C(1000);
 	client->idle_us = o->idle_ms * INT64_C(1000);
+}
+
+static void set_up(struct http_client *client, const struct http_client_options *o)
+{
+	take_limits(client, o);
 	client->env.base = co_loop_base(co_loop_current());
 	client->env.dns = &client->dns;
 	client->env.reply_max = o->reply_max > 0 ? o->reply_max : REPLY_MAX_DEFAULT;
@@ -401,6 +406,20 @@ no_memory:
 	http_client_free(client);
 	snprintf(err, err_len, "out of memory");
 	return NULL;
+}
+
+void http_client_set_limits(struct http_client *client, const struct http_client_options *o)
+{
+	CHECK(o->max_connections > 0 && o->max_connecting > 0 && o->connect_timeout_ms > 0);
+	take_limits(client, o);
+	/* both are armed for the oldest by the old limits */
+	co_timer_stop(&client->idle_timer);
+	co_timer_stop(&client->connect_timer);
+	if (!list_empty(&client->idle))
+		arm(&client->idle_timer, conn_of(client->idle.prev)->since_us + client->idle_us);
+	if (!list_empty(&client->connecting))
+		arm(&client->connect_timer, conn_of(client->connecting.next)->since_us + client->connect_timeout_us);
+	start_connects(client);
 }
 
 void http_client_free(struct http_client *client)

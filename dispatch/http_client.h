@@ -75,6 +75,10 @@ struct http_client *http_client_new(const struct http_client_options *options, c
 /* Takes NULL; requests must have ended. */
 void http_client_free(struct http_client *client);
 
+/* Other limits from now on: max_connections, max_connecting, connect_timeout_ms and idle_ms are taken, the rest isn't looked at. What is
+ * beyond a lower one goes as it falls idle. */
+void http_client_set_limits(struct http_client *client, const struct http_client_options *options);
+
 /* [suspends] One request. The request's memory is read until the first byte is written or the call returns, not later.
  * *ret_written says whether any byte of it may have reached the provider: exact, not a guess; it may be true with HTTP_NO_MEMORY too.
  * A cancel before the first byte ends it as HTTP_CANCELLED, and that request is used up (co_task_cancelling() still counts it). One that

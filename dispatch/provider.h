@@ -8,7 +8,7 @@
 
 struct throttle_pool;
 
-/* Strings live as long as the process. */
+/* Strings live as long as the process. What a reload may change while the provider runs: route_reconfigure(). */
 struct provider_options {
 	const char *name;
 	const char *type;               /* "http" */

@@ -25,30 +25,36 @@ enum {
 	DAILY_CAP_RECHECK_US = 10 * 1000000,
 };
 
+enum { GIVEN = 0, REFUSED = 1 };                /* how a wait in the queue ends */
+
 struct route_provider {
 	struct provider_options options;
 	struct gateway *gateway;
 	struct breaker breaker;
 	struct throttle throttle;
 	struct throttle_pool own_pool;
+	char *allow_to;                         /* ours since a reload, and then options.allow_to; NULL: the configuration's */
 	unsigned inflight, inflight_max;
-	int64_t held_until_us;                  /* throttled by its word, out of tokens or over its cap until then */
+	int64_t held_until_us;                  /* throttled by its word until then */
+	int64_t short_until_us;                 /* out of tokens or over its cap until then, by our own limits */
 	bool paused;
 	uint64_t verdicts[GATEWAY_UNSENT + 1];
 };
 
 struct waiter {
 	struct list node;
+	const struct route_request *req;
 	uint64_t mask;                          /* the providers that may take it */
-	unsigned parts;
-	struct co_future *given_future;
+	struct co_future *given_future;         /* GIVEN, REFUSED */
 	struct route_provider *given;
 	uint32_t ticket;
+	const char *why;                        /* since a reload none may take it */
 };
 
 struct route {
 	struct route_provider *providers;
 	size_t n;
+	unsigned index, count;                  /* this worker's part of each limit */
 	struct list waiters;
 	size_t n_waiting;
 	struct co_timer timer;
@@ -74,13 +80,17 @@ bool route_prefix_allows(const char *prefixes, const char *to)
 	return false;
 }
 
-static int provider_init(struct route_provider *p, const struct provider_options *options, unsigned index, unsigned count, char *err,
-			 size_t err_len)
+static unsigned share_of(const struct route *r, unsigned total)
 {
-	unsigned share = options->max_inflight / count + (index < options->max_inflight % count);
+	unsigned share = total / r->count + (r->index < total % r->count);
 
+	return share > 0 ? share : 1;
+}
+
+static int provider_init(const struct route *r, struct route_provider *p, const struct provider_options *options, char *err, size_t err_len)
+{
 	p->options = *options;
-	p->inflight_max = share > 0 ? share : 1;
+	p->inflight_max = share_of(r, options->max_inflight);
 	throttle_pool_init(&p->own_pool, options->rate, options->daily_cap);
 	throttle_init(&p->throttle, options->pool != NULL ? options->pool : &p->own_pool);
 	breaker_init(&p->breaker, options->breaker_failures, (int64_t)options->breaker_open_ms * 1000);
@@ -88,7 +98,7 @@ static int provider_init(struct route_provider *p, const struct provider_options
 		snprintf(err, err_len, "provider %s: type = %s: there is only http", options->name, options->type);
 		return -EINVAL;
 	}
-	p->gateway = gateway_http_new(options, count, err, err_len);
+	p->gateway = gateway_http_new(options, r->count, err, err_len);
 	return p->gateway != NULL ? 0 : -EINVAL;
 }
 
@@ -99,10 +109,12 @@ struct route *route_new(const struct provider_options *providers, size_t n, unsi
 	CHECK(n <= ROUTE_PROVIDERS_MAX && index < count);
 	if (r == NULL || (r->providers = mem_zalloc(sizeof *r->providers * (n ? n : 1))) == NULL)
 		goto oom;
+	r->index = index;
+	r->count = count;
 	list_init(&r->waiters);
 	co_timer_init(&r->timer, wake, r);
 	for (; r->n < n; r->n++) {
-		if (provider_init(&r->providers[r->n], &providers[r->n], index, count, err, err_len) != 0)
+		if (provider_init(r, &r->providers[r->n], &providers[r->n], err, err_len) != 0)
 			goto fail;
 	}
 	return r;
@@ -119,8 +131,10 @@ void route_free(struct route *r)
 		return;
 	CHECK(list_empty(&r->waiters));
 	co_timer_stop(&r->timer);
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < r->n; i++) {
 		r->providers[i].gateway->ops->free(r->providers[i].gateway);
+		mem_free(r->providers[i].allow_to);
+	}
 	mem_free(r->providers);
 	mem_free(r);
 }
@@ -154,7 +168,8 @@ static uint64_t match(const struct route *r, const struct route_request *req, co
 /* Whether it has room, apart from its rate and its cap, which only taking tells. */
 static bool has_room(const struct route_provider *p, int64_t now_us)
 {
-	return p->inflight < p->inflight_max && !p->paused && now_us >= p->held_until_us && breaker_allows(&p->breaker, now_us);
+	return p->inflight < p->inflight_max && !p->paused && now_us >= p->held_until_us && now_us >= p->short_until_us &&
+	       breaker_allows(&p->breaker, now_us);
 }
 
 static uint64_t with_room(const struct route *r, uint64_t mask, int64_t now_us)
@@ -192,11 +207,11 @@ static bool take(struct route_provider *p, unsigned parts, int64_t now_us, uint3
 	int64_t again_us = throttle_take(&p->throttle, parts, now_us);
 
 	if (again_us != 0) {
-		p->held_until_us = again_us;
+		p->short_until_us = again_us;
 		return false;
 	}
 	if (!throttle_day_take(&p->throttle, parts, clock_wall_ms())) {
-		p->held_until_us = now_us + DAILY_CAP_RECHECK_US;
+		p->short_until_us = now_us + DAILY_CAP_RECHECK_US;
 		return false;
 	}
 	*ret_ticket = breaker_take(&p->breaker, now_us);
@@ -221,6 +236,12 @@ static struct route_provider *try_admit(struct route *r, uint64_t mask, unsigned
 
 /* ---- the queue ---- */
 
+/* Until when it takes nothing more, by its word or our limits. */
+static int64_t until_us(const struct route_provider *p)
+{
+	return p->held_until_us > p->short_until_us ? p->held_until_us : p->short_until_us;
+}
+
 /* When time alone may make room: the earliest end of a hold or of a breaker's rest. */
 static void arm(struct route *r)
 {
@@ -228,9 +249,9 @@ static void arm(struct route *r)
 
 	for (size_t i = 0; i < r->n; i++) {
 		const struct route_provider *p = &r->providers[i];
-		int64_t held_us = p->held_until_us > now_us ? p->held_until_us : CLOCK_NEVER, probe_us = breaker_next_us(&p->breaker);
+		int64_t held_us = until_us(p), probe_us = breaker_next_us(&p->breaker);
 
-		at_us = held_us < at_us ? held_us : at_us;
+		at_us = held_us > now_us && held_us < at_us ? held_us : at_us;
 		at_us = probe_us > now_us && probe_us < at_us ? probe_us : at_us;
 	}
 	if (at_us != CLOCK_NEVER)
@@ -252,14 +273,14 @@ static void wake(void *arg)
 
 		if (open == 0)
 			break;
-		/* Done: its wait was cancelled or timed out in this turn, and it leaves the queue itself. */
+		/* Done: its wait was cancelled, timed out or refused in this turn, and it leaves the queue itself. */
 		if ((w->mask & open) == 0 || co_done(w->given_future))
 			continue;
-		w->given = try_admit(r, w->mask, w->parts, &w->ticket);
+		w->given = try_admit(r, w->mask, w->req->parts, &w->ticket);
 		if (w->given != NULL) {
 			list_remove(&w->node);
 			r->n_waiting--;
-			co_set_result(w->given_future, 0);
+			co_set_result(w->given_future, GIVEN);
 		}
 		open = with_room(r, open, now_us);
 	}
@@ -275,10 +296,10 @@ static void give_back(struct route *r, struct route_provider *p, uint32_t ticket
 	wake(r);
 }
 
-static int wait_for_room(struct route *r, uint64_t mask, unsigned parts, int64_t deadline_us, struct route_provider **ret_provider,
-			 uint32_t *ret_ticket)
+static int wait_for_room(struct route *r, const struct route_request *req, uint64_t mask, int64_t deadline_us,
+			 struct route_provider **ret_provider, uint32_t *ret_ticket, const char **ret_why)
 {
-	struct waiter w = { .mask = mask, .parts = parts, .given_future = co_future_new() };
+	struct waiter w = { .req = req, .mask = mask, .given_future = co_future_new() };
 	int rc;
 
 	if (w.given_future == NULL)
@@ -288,18 +309,21 @@ static int wait_for_room(struct route *r, uint64_t mask, unsigned parts, int64_t
 	wake(r);
 	rc = co_wait_for(w.given_future, deadline_us);
 	co_unref(w.given_future);
-	if (rc == 0) {
+	if (rc == GIVEN) {
 		*ret_provider = w.given;
 		*ret_ticket = w.ticket;
 		return 0;
 	}
 	if (w.given != NULL) {                  /* given in the turn in which the wait was cancelled */
-		give_back(r, w.given, w.ticket, parts);
+		give_back(r, w.given, w.ticket, req->parts);
 	} else {
 		list_remove(&w.node);
 		r->n_waiting--;
 	}
-	return rc;
+	if (rc != REFUSED)
+		return rc;
+	*ret_why = w.why;
+	return -ENOENT;
 }
 
 int route_admit(struct route *r, const struct route_request *req, int64_t deadline_us, struct route_provider **ret_provider,
@@ -318,7 +342,7 @@ int route_admit(struct route *r, const struct route_request *req, int64_t deadli
 			p = try_admit(r, mask, req->parts, &ticket);
 	}
 	if (p == NULL)
-		return wait_for_room(r, mask, req->parts, deadline_us, ret_provider, ret_ticket);
+		return wait_for_room(r, req, mask, deadline_us, ret_provider, ret_ticket, ret_why);
 	*ret_provider = p;
 	*ret_ticket = ticket;
 	return 0;
@@ -377,6 +401,55 @@ const struct provider_options *route_options(const struct route_provider *p)
 
 /* ---- the operator's side ---- */
 
+/* Who waits may have got another choice, or none: then its wait ends with that. */
+static void match_waiters(struct route *r)
+{
+	list_each(node, &r->waiters) {
+		struct waiter *w = list_entry(node, struct waiter, node);
+
+		w->mask = match(r, w->req, &w->why);
+		if (w->mask == 0 && !co_done(w->given_future))
+			co_set_result(w->given_future, REFUSED);
+	}
+}
+
+static void take_options(struct provider_options *to, const struct provider_options *from)
+{
+	to->weight = from->weight;
+	to->max_inflight = from->max_inflight;
+	to->rate = from->rate;
+	to->daily_cap = from->daily_cap;
+	to->timeout_ms = from->timeout_ms;
+	to->connect_timeout_ms = from->connect_timeout_ms;
+	to->max_connecting = from->max_connecting;
+	to->idle_ms = from->idle_ms;
+	to->breaker_failures = from->breaker_failures;
+	to->breaker_open_ms = from->breaker_open_ms;
+	to->split_provider = from->split_provider;
+	to->dry_run = from->dry_run;
+}
+
+void route_reconfigure(struct route *r, size_t index, const struct provider_options *options, char *allow_to)
+{
+	struct route_provider *p;
+
+	CHECK(index < r->n);
+	p = &r->providers[index];
+	if (options->rate != p->options.rate || options->daily_cap != p->options.daily_cap) {
+		p->short_until_us = 0;
+		throttle_forget(&p->throttle);
+		throttle_pool_set(&p->own_pool, options->rate, options->daily_cap);
+	}
+	take_options(&p->options, options);
+	mem_free(p->allow_to);
+	p->options.allow_to = p->allow_to = allow_to;
+	p->inflight_max = share_of(r, options->max_inflight);
+	breaker_set(&p->breaker, options->breaker_failures, (int64_t)options->breaker_open_ms * 1000, clock_mono_us());
+	p->gateway->ops->set_limits(p->gateway, &p->options, r->count);
+	match_waiters(r);
+	wake(r);
+}
+
 int route_pause(struct route *r, const char *name, bool paused)
 {
 	int rc = name != NULL ? -ENOENT : 0;
@@ -399,8 +472,8 @@ void route_status(const struct route *r, route_status_fn *visit, void *arg)
 		const struct route_provider *p = &r->providers[i];
 		struct route_status s = {
 			.name = p->options.name, .breaker = breaker_state_name(p->breaker.state), .paused = p->paused,
-			.inflight = p->inflight, .inflight_max = p->inflight_max,
-			.throttled_us = p->held_until_us > now_us ? p->held_until_us - now_us : 0,
+			.inflight = p->inflight, .inflight_max = p->inflight_max, .weight = p->options.weight, .rate = p->options.rate,
+			.daily_cap = p->options.daily_cap, .throttled_us = until_us(p) > now_us ? until_us(p) - now_us : 0,
 			.day_used = throttle_day_used(p->throttle.pool, clock_wall_ms()),
 			.accepted_total = p->verdicts[GATEWAY_ACCEPTED], .refused_total = p->verdicts[GATEWAY_REFUSED],
 			.throttled_total = p->verdicts[GATEWAY_THROTTLED], .transient_total = p->verdicts[GATEWAY_TRANSIENT],

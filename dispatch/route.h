@@ -44,6 +44,11 @@ void route_done(struct route *r, struct route_provider *p, uint32_t ticket, cons
 struct gateway *route_gateway(const struct route_provider *p);
 const struct provider_options *route_options(const struct route_provider *p);
 
+/* Provider number `index` (as in route_new()) goes on by what of `options` can change while it runs: weight, limits, times, allow_to,
+ * split, dry_run; the rest of it isn't looked at. It holds for who waits and who comes; what is admitted goes on. `allow_to` stands for
+ * the options' own and becomes the route's: heap, or NULL for all numbers. A shared pool is the caller's to set before. */
+void route_reconfigure(struct route *r, size_t index, const struct provider_options *options, char *allow_to);
+
 /* The operator's pause: nothing new goes to it until resumed. All where name is NULL. -ENOENT. */
 int route_pause(struct route *r, const char *name, bool paused);
 
@@ -51,6 +56,8 @@ struct route_status {
 	const char *name, *breaker;
 	bool paused;
 	unsigned inflight, inflight_max;
+	unsigned weight, rate;                  /* as configured, of the process */
+	uint64_t daily_cap;
 	int64_t throttled_us;                   /* for how long it holds us back yet */
 	uint64_t day_used;
 	uint64_t accepted_total, refused_total, throttled_total, transient_total, uncertain_total, unsent_total;

@@ -71,6 +71,40 @@ def test_a_reload_reports_what_holds_now_and_what_later(world):
     assert d.drain() == EXIT_OK
 
 
+def test_a_reload_moves_a_providers_limits_as_it_runs(world):
+    world.open(partitions=2)
+    d = world.daemon()
+
+    def provider():
+        return d.get("/v1/providers")[1]["providers"][0]
+    assert provider()["inflight_max"] == 1000 and provider()["rate"] == 0
+    assert d.request("PUT", "/v1/providers/sim", {"state": "paused"})[0] == 200
+    world.produce(20)
+    until(lambda: d.state()["waiting_provider"] == 20, 20 * SLOW, "20 wait for the provider")
+    for key, value in {"max_inflight": 6, "rate": 20, "weight": 7, "timeout_ms": 9000}.items():
+        d.set("provider sim", key, value)
+    d.set("provider sim", "from", "Other")
+    d.set("provider new", "url", "http://127.0.0.1:9/send")
+    d.write_config()
+    d.signal(signal.SIGHUP)
+    until(lambda: provider()["inflight_max"] == 6, 20 * SLOW, "the limit holds")
+    assert provider()["rate"] == 20 and provider()["weight"] == 7
+    assert d.log_has("[provider sim] rate: 0 -> 20") and d.log_has("[provider sim] from: changed in the file, holds after a restart")
+    assert d.log_has("[provider new]: new in the file, runs after a restart")
+    assert d.request("PUT", "/v1/providers/sim", {"state": "running"})[0] == 200
+    until(lambda: provider()["throttled_ms"] > 0, 20 * SLOW, "its rate holds it back")
+    world.wait_committed()
+    assert world.provider.ledger_lines() == 20
+    # gone from the file: it runs as it was started
+    d.config["provider new"] = d.config.pop("provider sim")
+    d.write_config()
+    status, reply = d.request("POST", "/v1/reload")
+    assert status == 200
+    assert any("[provider sim]: gone from the file" in line for line in reply["report"]), reply
+    until(lambda: provider()["inflight_max"] == 1000 and provider()["rate"] == 0, 20 * SLOW, "it runs as it was started")
+    assert d.drain() == EXIT_OK
+
+
 def test_pause_before_it_is_ready(world):
     """Paused while starting, resumed: it is starting again, becomes ready, and works."""
     world.open(partitions=2)

@@ -57,6 +57,13 @@ void http_client_free(struct http_client *client)
 	mem_free(client);
 }
 
+/* Its servers take any number of connections. */
+void http_client_set_limits(struct http_client *client, const struct http_client_options *options)
+{
+	(void)client;
+	(void)options;
+}
+
 void http_client_counters(const struct http_client *client, struct http_client_counters *ret)
 {
 	*ret = client->counters;

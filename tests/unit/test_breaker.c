@@ -124,6 +124,28 @@ static void test_breaker_of_no_failures_never_opens(void **state)
 	assert_true(breaker_next_us(&b) == CLOCK_NEVER);
 }
 
+static void test_breaker_goes_by_other_limits(void **state)
+{
+	struct breaker b;
+
+	(void)state;
+	breaker_init(&b, 3, 1000);
+	fail_once(&b, 0);
+	breaker_set(&b, 2, 1000, 0);
+	fail_once(&b, 0);
+	assert_int_equal(b.state, BREAKER_OPEN);
+	/* an open one doesn't rest for longer than it would now, and no shorter than it did */
+	breaker_set(&b, 2, 100, 50);
+	assert_int_equal(breaker_next_us(&b), 150);
+	breaker_set(&b, 2, 5000, 60);
+	assert_int_equal(breaker_next_us(&b), 150);
+	breaker_set(&b, 0, 5000, 60);
+	assert_int_equal(b.state, BREAKER_CLOSED);
+	for (int i = 0; i < 100; i++)
+		fail_once(&b, 70);
+	assert_int_equal(b.state, BREAKER_CLOSED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +155,7 @@ int main(void)
 		cmocka_unit_test(test_breaker_late_failures_are_no_probes),
 		cmocka_unit_test(test_breaker_an_old_send_given_back_frees_no_probe),
 		cmocka_unit_test(test_breaker_of_no_failures_never_opens),
+		cmocka_unit_test(test_breaker_goes_by_other_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,53 @@ static void test_http_client_connects_on_while_replies_are_slow(void **state)
 	assert_int_equal(server.requests, 20);
 }
 
+/* More connections are there for who waits already; a shorter idle time holds for who idles already. */
+static int body_other_limits(void *arg)
+{
+	struct result first, second;
+	struct co_future *a = co_task_new(send_short_task, &first, "first"), *b;
+
+	(void)arg;
+	while (server.requests == 0)
+		co_sleep_ms(1);
+	b = co_task_new(send_short_task, &second, "second");
+	co_yield();
+	assert_int_equal(counters().waiting, 1);
+	options.max_connections = 2;
+	http_client_set_limits(client, &options);
+	assert_int_equal(counters().connections, 2);
+	assert_int_equal(co_await(a), 0);
+	assert_int_equal(co_await(b), 0);
+	assert_int_equal(second.failure, HTTP_TIMEOUT);
+	assert_true(second.written);
+	co_unref(a);
+	co_unref(b);
+	return 0;
+}
+
+static int body_other_idle(void *arg)
+{
+	struct result r;
+
+	(void)arg;
+	send_one(&r, 5000);
+	assert_int_equal(counters().idle, 1);
+	options.idle_ms = 10;
+	http_client_set_limits(client, &options);
+	while (counters().connections > 0)
+		co_sleep_ms(1);
+	return 0;
+}
+
+static void test_http_client_goes_by_other_limits(void **state)
+{
+	(void)state;
+	options.max_connections = 1;
+	run(body_other_limits, script_hangs, NULL);
+	options.idle_ms = 3600 * 1000;
+	run(body_other_idle, script_answers, NULL);
+}
+
 static int body_pool_timeout(void *arg)
 {
 	struct result first, second = { .failure = HTTP_OK };
@@ -446,6 +493,7 @@ int main(void)
 		cmocka_unit_test_setup(test_http_client_never_takes_a_stale_reply_for_its_own, set_up),
 		cmocka_unit_test_setup(test_http_client_holds_its_limit, set_up),
 		cmocka_unit_test_setup(test_http_client_connects_on_while_replies_are_slow, set_up),
+		cmocka_unit_test_setup(test_http_client_goes_by_other_limits, set_up),
 		cmocka_unit_test_setup(test_http_client_gives_up_waiting_at_the_deadline, set_up),
 		cmocka_unit_test_setup(test_http_client_cancels_what_waits, set_up),
 		cmocka_unit_test_setup(test_http_client_cancel_waits_for_what_is_written, set_up),

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "daemon/base/alloc.h"
+#include "daemon/options.h"
 #include "dispatch/coro/coro.h"
 #include "dispatch/route.h"
 
@@ -356,6 +358,144 @@ static void test_route_gives_an_unsent_probe_to_the_next(void **state)
 	run(body_probe_given_back);
 }
 
+/* Every option that the table calls reloadable is taken over, and no other. */
+static int body_reloadable(void *arg)
+{
+	struct provider_options was[] = { provider("a", 1, 10) };
+	struct route *r = make(was, 1);
+	struct route_request req = to("+491701");
+	struct route_provider *p;
+	const char *why;
+	uint32_t ticket;
+	unsigned n = 0;
+	char err[128];
+
+	(void)arg;
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
+	for (size_t i = 0; i < options_count; i++) {
+		const struct options_entry *o = &options_table[i];
+		struct provider_options is = was[0];
+		const char *text = o->type == OPTION_UINT ? "15000" : o->type == OPTION_BOOL ? "yes" : "provider";
+		bool changed;
+
+		if (strcmp(o->section, "provider") != 0 || strcmp(o->key, "allow_to") == 0)
+			continue;
+		if (o->type == OPTION_UINT && o->max < 15000)
+			text = "777";
+		if (o->type == OPTION_UINT || o->type == OPTION_BOOL || (o->type == OPTION_CHOICE && o->size == sizeof(bool)))
+			assert_true(options_set(o, &is, text, err, sizeof err));
+		else
+			*(const char **)(void *)((char *)&is + o->offset) = "other";
+		assert_memory_not_equal((char *)&is + o->offset, (char *)&was[0] + o->offset, o->size);
+		route_reconfigure(r, 0, &is, NULL);
+		changed = memcmp((const char *)route_options(p) + o->offset, (char *)&is + o->offset, o->size) == 0;
+		if (changed != o->reloadable)
+			fail_msg("%s: %s", o->key, changed ? "is taken over, the table says that it is not" : "is not taken over");
+		n += o->reloadable;
+	}
+	assert_int_equal(n, 12);
+	route_done(r, p, ticket, &accepted, 1);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_takes_over_what_is_reloadable(void **state)
+{
+	(void)state;
+	run(body_reloadable);
+}
+
+/* More room is given out at once; less of it holds for those who come, what is admitted stays. */
+static int body_reload_limits(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 1) };
+	struct route *r = make(options, 1);
+	struct asker asker = { .r = r, .rc = 1 };
+	struct route_request req = to("+491701");
+	struct route_provider *p, *again;
+	struct co_future *task;
+	const char *why;
+	uint32_t ticket, ticket_again;
+
+	(void)arg;
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
+	task = co_task_new(ask, &asker, "asker");
+	while (route_waiting(r) < 1)
+		co_yield();
+	options[0].max_inflight = 2;
+	route_reconfigure(r, 0, &options[0], NULL);
+	assert_int_equal(co_await(task), 0);
+	assert_int_equal(asker.rc, 0);
+	options[0].max_inflight = 1;
+	route_reconfigure(r, 0, &options[0], NULL);
+	route_done(r, asker.p, asker.ticket, &accepted, 1);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &again, &ticket_again, &why), -ETIMEDOUT);
+	route_done(r, p, ticket, &accepted, 1);
+	/* one a second, and the second waits for that; not any more when there is no limit */
+	options[0].rate = 1;
+	route_reconfigure(r, 0, &options[0], NULL);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), 0);
+	route_done(r, p, ticket, &accepted, 1);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &again, &ticket_again, &why), -ETIMEDOUT);
+	options[0].rate = 0;
+	route_reconfigure(r, 0, &options[0], NULL);
+	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), 0);
+	route_done(r, p, ticket, &accepted, 1);
+	co_unref(task);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_goes_by_other_limits(void **state)
+{
+	(void)state;
+	run(body_reload_limits);
+}
+
+/* Who waits for a provider that may not take it any more doesn't wait on. */
+static int body_reload_allow_to(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 1), provider("b", 1, 1) };
+	struct route *r = make(options, 2);
+	struct route_request req = { .to = "+431", .parts = 1 }, pinned = { .to = "+431", .parts = 1, .pinned = "b", .pinned_len = 1 };
+	struct asker asker = { .r = r, .rc = 1 };
+	struct route_provider *p[2];
+	struct co_future *task;
+	const char *why = NULL;
+	uint32_t ticket[2];
+
+	(void)arg;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p[i], &ticket[i], &why), 0);
+	task = co_task_new(ask, &asker, "asker");       /* to +491701 */
+	while (route_waiting(r) < 1)
+		co_yield();
+	route_reconfigure(r, 1, &options[1], mem_strdup("+43"));
+	assert_int_equal(route_waiting(r), 1);
+	route_reconfigure(r, 0, &options[0], mem_strdup("+43"));
+	assert_int_equal(co_await(task), 0);
+	assert_int_equal(asker.rc, -ENOENT);
+	assert_int_equal(route_waiting(r), 0);
+	for (int i = 0; i < 2; i++)
+		route_done(r, p[i], ticket[i], &accepted, 1);
+	req.to = "+491701";
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p[0], &ticket[0], &why), -ENOENT);
+	assert_string_equal(why, "not_allowed");
+	route_reconfigure(r, 1, &options[1], NULL);
+	pinned.to = req.to;
+	assert_int_equal(route_admit(r, &pinned, CLOCK_NEVER, &p[0], &ticket[0], &why), 0);
+	route_done(r, p[0], ticket[0], &accepted, 1);
+	co_unref(task);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_goes_by_another_allow_to(void **state)
+{
+	(void)state;
+	run(body_reload_allow_to);
+}
+
 static int body_pause(void *arg)
 {
 	struct provider_options options[] = { provider("a", 1, 10) };
@@ -403,6 +543,9 @@ int main(void)
 		cmocka_unit_test(test_route_fails_over),
 		cmocka_unit_test(test_route_has_one_probe_out_at_a_time),
 		cmocka_unit_test(test_route_gives_an_unsent_probe_to_the_next),
+		cmocka_unit_test(test_route_takes_over_what_is_reloadable),
+		cmocka_unit_test(test_route_goes_by_other_limits),
+		cmocka_unit_test(test_route_goes_by_another_allow_to),
 		cmocka_unit_test(test_route_pauses_and_resumes),
 		cmocka_unit_test(test_route_prefixes),
 	};

@@ -93,6 +93,46 @@ static void test_throttle_daily_cap_turns_over_at_midnight(void **state)
 	assert_int_equal(throttle_day_used(&pool, now + 2 * day), 0);
 }
 
+static void test_throttle_goes_by_another_rate(void **state)
+{
+	struct throttle_pool pool;
+	struct throttle t;
+
+	(void)state;
+	throttle_pool_init(&pool, 1, 0);
+	throttle_init(&t, &pool);
+	assert_int_equal(throttle_take(&t, 60, 1000000), 0);
+	assert_int_equal(throttle_take(&t, 1, 1000001), 61000000);
+	/* a minute's debt at one a second is not to be paid at a thousand */
+	throttle_pool_set(&pool, 1000, 0);
+	assert_in_range(run(&pool, 2000000, 1000000, 13), 980, 1030);
+	throttle_pool_set(&pool, 10, 0);
+	assert_in_range(run(&pool, 4000000, 1000000, 13), 9, 11);
+	throttle_pool_set(&pool, 0, 0);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(throttle_take(&t, 1, 6000000), 0);
+}
+
+/* What was sent while there was no cap was not counted; giving it back must not make room that there isn't. */
+static void test_throttle_takes_a_cap_while_it_runs(void **state)
+{
+	struct throttle_pool pool;
+	struct throttle t;
+
+	(void)state;
+	throttle_pool_init(&pool, 0, 0);
+	throttle_init(&t, &pool);
+	assert_true(throttle_day_take(&t, 5, 1000));
+	throttle_pool_set(&pool, 0, 3);
+	assert_true(throttle_day_take(&t, 2, 1000));
+	throttle_day_return(&t, 5, 1000);
+	assert_int_equal(throttle_day_used(&pool, 1000), 0);
+	assert_true(throttle_day_take(&t, 3, 1000));
+	assert_false(throttle_day_take(&t, 1, 1000));
+	throttle_pool_set(&pool, 0, 4);
+	assert_true(throttle_day_take(&t, 1, 1000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +141,8 @@ int main(void)
 		cmocka_unit_test(test_throttle_unlimited_never_waits),
 		cmocka_unit_test(test_throttle_many_parts_leave_a_debt),
 		cmocka_unit_test(test_throttle_daily_cap_turns_over_at_midnight),
+		cmocka_unit_test(test_throttle_goes_by_another_rate),
+		cmocka_unit_test(test_throttle_takes_a_cap_while_it_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
