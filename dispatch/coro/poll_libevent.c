@@ -42,8 +42,10 @@ static struct event_base *base_new(void)
 
 	if (config == NULL)
 		return NULL;
-	/* One thread, and changes of a turn in one go; the changelist is wrong only for descriptors that were dup'd. */
-	if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+	/* One thread, and changes of a turn in one go; the changelist is wrong only for descriptors that were dup'd. Where epoll can't be
+	 * had (no memory, no descriptor) libevent would go on with poll(2), which knows no edges: no base then. */
+	if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0 &&
+	    event_config_require_features(config, EV_FEATURE_ET) == 0)
 		base = event_base_new_with_config(config);
 	event_config_free(config);
 	return base;

@@ -14,6 +14,8 @@ int co_await_through(struct co_future *f)
 		struct co_future *shield = co_shield(f);
 		int rc = shield != NULL ? co_await(shield) : co_sleep_ms(NO_MEMORY_PAUSE_MS);
 
+		if (shield == NULL && rc == -ENOMEM)
+			rc = co_yield();        /* none for the timer either */
 		co_unref(shield);
 		if (rc == -ECANCELED && co_state(f) != CO_CANCELLED) {
 			co_task_uncancel(self);
