@@ -26,11 +26,6 @@ endif
 LIBS := rdkafka libevent_core libevent_extra libevent_pthreads libevent_openssl hiredis jansson openssl
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
-SYSTEMD := $(shell pkg-config --exists libsystemd 2>/dev/null && echo y)
-ifeq ($(SYSTEMD),y)
-PKG_CFLAGS += -DHAVE_SYSTEMD $(shell pkg-config --cflags libsystemd)
-PKG_LIBS += $(shell pkg-config --libs libsystemd)
-endif
 
 # ---- flags ----
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \

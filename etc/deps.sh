@@ -21,7 +21,6 @@ build_packages() {
 	libhiredis-dev
 	libjansson-dev
 	libssl-dev
-	libsystemd-dev
 	redis-server !redis-server
 	ca-certificates
 	END

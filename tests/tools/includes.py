@@ -20,7 +20,6 @@ FOREIGN = {
     "event2/": [r"dispatch/coro/poll\w*\.c", r"dispatch/http_\w+\.[ch]", r"metrics/redis_client\w*\.c", r"consumer/kafka_client\w*\.[ch]",
                 r"daemon/admin/\w+\.[ch]", r"daemon/ctl/\w+\.c", r"daemon/\w+\.c"],
     "nghttp2/": [r"dispatch/http2\w*\.c"],
-    "systemd/": [r"daemon/\w+\.c"],
 }
 # Only these know a clock or dice: the simulation swaps them.
 RAW_TIME = re.compile(r"\b(clock_gettime|gettimeofday|time\(NULL\)|rand\(|random\(\)|getrandom|arc4random|usleep|nanosleep)\b")
