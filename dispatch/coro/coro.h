@@ -54,6 +54,7 @@ struct event_base *co_loop_base(struct co_loop *loop);
 struct co_item {
 	struct list node;
 	unsigned kind;
+	unsigned place;         /* in an array of many */
 };
 
 /* A call for the next turn of this thread's loop (call_soon); embedded in its owner. Scheduling a scheduled one does nothing. */

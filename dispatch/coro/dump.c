@@ -64,12 +64,12 @@ static struct co_future *stands_for(struct co_item *item)
 
 	if (item->kind == CO_ITEM_MEMBER)
 		return co_waitset_awaiter(item);
+	if (item->kind == CO_ITEM_WAIT)
+		return co_wait_awaiter(item);
 	if (item->kind != CO_ITEM_DONE)
 		return NULL;
 	n = list_entry(item, struct co_done_node, item);
 	f = co_gather_awaiter(n);
-	if (f == NULL)
-		f = co_wait_awaiter(n);
 	if (f == NULL)
 		f = co_timeout_awaiter(n);
 	return f != NULL ? f : co_group_awaiter(n);

@@ -218,6 +218,9 @@ static void run_item(struct co_loop *loop, struct co_item *item)
 	case CO_ITEM_DONE:
 		co_done_run(item);
 		break;
+	case CO_ITEM_WAIT:
+		co_wait_member_run(item);
+		break;
 	case CO_ITEM_CALL: {
 		struct co_call *call = list_entry(item, struct co_call, item);
 

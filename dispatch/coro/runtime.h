@@ -14,7 +14,7 @@
 #include "dispatch/coro/stack.h"
 
 /* What a co_item is part of. A waitset's entry never is in the ready queue: it is served where its future completes. */
-enum co_item_kind { CO_ITEM_CALL = 1, CO_ITEM_TIMER, CO_ITEM_DONE, CO_ITEM_TASK, CO_ITEM_POST, CO_ITEM_MEMBER };
+enum co_item_kind { CO_ITEM_CALL = 1, CO_ITEM_TIMER, CO_ITEM_DONE, CO_ITEM_TASK, CO_ITEM_POST, CO_ITEM_WAIT, CO_ITEM_MEMBER };
 
 enum co_future_kind { CO_KIND_FUTURE = 1, CO_KIND_EMBEDDED, CO_KIND_TASK, CO_KIND_GATHER, CO_KIND_SHIELD };
 
@@ -146,6 +146,14 @@ static inline bool co_future_release(struct co_future *f, int rc)
 	return true;
 }
 void co_done_run(struct co_item *item);
+/* co_unref() for loops over many: the call only where something may follow. */
+static inline void co_future_drop(struct co_future *f)
+{
+	if (__builtin_expect(f->refs == 1 || f->kind == CO_KIND_GATHER, 0))
+		co_unref(f);
+	else
+		f->refs--;
+}
 
 /* task.c */
 void co_task_step(struct co_loop *loop, struct co_task *task);
@@ -172,6 +180,7 @@ struct co_waiter {
 void co_waiter_init(struct co_waiter *w);
 /* [suspends] The future's result; -ECANCELED; -ETIMEDOUT; -ENOMEM. In whatever way it ends, the node is out of its list. */
 int co_waiter_wait(struct co_waiter *w, int64_t deadline_us, const char *why);
+void co_wait_member_run(struct co_item *item);
 
 /* gather.c */
 bool co_gather_cancel(struct co_future *f);
@@ -181,9 +190,9 @@ void co_shield_destroy(struct co_future *f);
 
 /* For dumps: the future on which somebody waits for what this callback is told; NULL: it is not this file's. */
 struct co_future *co_gather_awaiter(struct co_done_node *n);
-struct co_future *co_wait_awaiter(struct co_done_node *n);
 struct co_future *co_timeout_awaiter(struct co_done_node *n);
 struct co_future *co_group_awaiter(struct co_done_node *n);
+struct co_future *co_wait_awaiter(struct co_item *item);
 struct co_future *co_waitset_awaiter(struct co_item *item);
 
 /* fault.c */

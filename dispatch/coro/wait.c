@@ -3,6 +3,7 @@
  * semaphores, events and queues share.
  */
 #include <errno.h>
+#include <limits.h>
 
 #include "dispatch/coro/poll.h"
 #include "dispatch/coro/runtime.h"
@@ -62,19 +63,35 @@ int co_sleep_ms(int64_t ms)
 
 /* ---- wait ---- */
 
-struct wait {
-	struct co_waiter waiter;
-	size_t left;
-	enum co_wait_mode mode;
-};
-
+/* One cache line holds two: a wait in a loop arms and disarms all of them each time. */
 struct member {
-	struct co_done_node node;
+	struct co_item item;            /* its place is that in the wait's array */
 	struct co_future *f;            /* a reference: callers may drop theirs meanwhile */
 };
 
-/* Small waits need no allocation. */
-enum { MEMBERS_ON_STACK = 4 };
+struct wait {
+	struct co_waiter waiter;
+	size_t n, left;
+	enum co_wait_mode mode;
+	struct member member[];
+};
+
+enum {
+	/* Small waits need no allocation. */
+	MEMBERS_ON_STACK = 4,
+	/* So many futures ahead the next ones are fetched, for they may lie anywhere. */
+	AHEAD = 8,
+};
+
+static struct member *member_of(struct co_item *item)
+{
+	return list_entry(item, struct member, item);
+}
+
+static struct wait *wait_of(struct co_item *item)
+{
+	return list_entry(member_of(item) - item->place, struct wait, member[0]);
+}
 
 static bool ends_wait(struct wait *w, struct co_future *f)
 {
@@ -93,28 +110,60 @@ static bool ends_wait(struct wait *w, struct co_future *f)
 	return false;
 }
 
-static void on_member_done(struct co_future *f, void *arg)
+void co_wait_member_run(struct co_item *item)
 {
-	struct wait *w = arg;
+	struct wait *w = wait_of(item);
 
 	w->left--;
-	if (ends_wait(w, f))
+	if (ends_wait(w, member_of(item)->f))
 		co_future_release(&w->waiter.future, 0);
 }
 
-static size_t collect(struct co_future *const *fs, size_t n, struct member *members)
+/* Each future once. It is looked at only here and in disarm(): for thousands its cache line is what a visit costs. */
+static void arm(struct wait *w, struct co_future *const *fs, size_t n)
 {
 	struct co_loop *loop = co_loop_get();
 	uint64_t mark = ++loop->mark;
-	size_t n_members = 0;
+	struct member *m = w->member;
+	unsigned place = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (fs[i]->mark == mark)
+		struct co_future *f = fs[i];
+
+		if (i + AHEAD < n)
+			__builtin_prefetch(fs[i + AHEAD], 1);
+		if (f->mark == mark)
 			continue;
-		fs[i]->mark = mark;
-		members[n_members++].f = co_ref(fs[i]);
+		f->mark = mark;
+		f->refs++;
+		m->f = f;
+		m->item.kind = CO_ITEM_WAIT;
+		m->item.place = place++;
+		list_append(f->state == CO_PENDING ? &f->done : &loop->ready, &m->item.node);
+		m++;
 	}
-	return n_members;
+	w->n = w->left = place;
+}
+
+/* How many are done. Backwards, for the last ones armed are still in the cache, and the next wait of a loop begins with the first.
+ * A callback that ran is in no list, one that is scheduled is taken back. */
+static int disarm(struct wait *w)
+{
+	int done = 0;
+
+	for (struct member *m = w->member + w->n; m-- > w->member;) {
+		struct list *next = m->item.node.next, *prev = m->item.node.prev;
+		struct co_future *f = m->f;
+
+		if (m - w->member >= AHEAD)
+			__builtin_prefetch(m[-AHEAD].f, 1);
+		/* Not list_remove(): nobody looks at the node again. */
+		prev->next = next;
+		next->prev = prev;
+		done += f->state != CO_PENDING;
+		co_future_drop(f);
+	}
+	return done;
 }
 
 /* In the order of completion. */
@@ -122,72 +171,73 @@ static void look_in_line(struct list *line, struct wait *w)
 {
 	list_each(node, line) {
 		struct co_item *item = list_entry(node, struct co_item, node);
-		struct co_done_node *done = list_entry(item, struct co_done_node, item);
 
-		if (item->kind == CO_ITEM_DONE && done->fn == on_member_done && done->arg == w && --w->left > 0)
-			co_result(done->f);
+		if (item->kind == CO_ITEM_WAIT && wait_of(item) == w && --w->left > 0)
+			co_result(member_of(item)->f);
 	}
+}
+
+static bool is_late(const struct member *m)
+{
+	return !list_empty(&m->item.node) && co_done(m->f);
 }
 
 /* Callbacks still on their way when a wait for the first error ends: CPython can't take them back, and each looks at its member's error,
  * but for one that counts down to none left. Which one that is only the ready queue tells. */
-static void look_late(struct wait *w, const struct member *members, size_t n)
+static void look_late(struct wait *w)
 {
 	struct co_loop *loop = co_loop_get();
 	size_t n_late = 0;
 
-	for (size_t i = 0; i < n; i++)
-		n_late += members[i].node.f != NULL && co_done(members[i].f);
+	for (size_t i = 0; i < w->n; i++)
+		n_late += is_late(&w->member[i]);
 	if (n_late > 1 && n_late == w->left) {
 		look_in_line(&loop->running, w);
 		look_in_line(&loop->ready, w);
 		return;
 	}
-	for (size_t i = 0; i < n && n_late < w->left; i++)
-		if (members[i].node.f != NULL && co_done(members[i].f))
-			co_result(members[i].f);
+	for (size_t i = 0; i < w->n && n_late < w->left; i++)
+		if (is_late(&w->member[i]))
+			co_result(w->member[i].f);
 }
 
-static int wait_members(struct member *members, size_t n, enum co_wait_mode mode, int64_t deadline_us)
+static int wait_for(struct wait *w, struct co_future *const *fs, size_t n, enum co_wait_mode mode, int64_t deadline_us)
 {
-	struct wait w = { .left = n, .mode = mode };
-	int done = 0, rc;
+	int rc, done;
 
-	co_waiter_init(&w.waiter);
-	for (size_t i = 0; i < n; i++)
-		co_done_add(members[i].f, &members[i].node, on_member_done, &w);
-	rc = co_waiter_wait(&w.waiter, deadline_us, "wait");
+	w->mode = mode;
+	co_waiter_init(&w->waiter);
+	arm(w, fs, n);
+	rc = co_waiter_wait(&w->waiter, deadline_us, "wait");
 	if (mode == CO_FIRST_EXCEPTION)
-		look_late(&w, members, n);
-	for (size_t i = 0; i < n; i++) {
-		co_done_remove(&members[i].node);
-		done += co_done(members[i].f);
-		co_unref(members[i].f);
-	}
+		look_late(w);
+	done = disarm(w);
 	return rc == 0 || rc == -ETIMEDOUT ? done : rc;
 }
 
 int co_wait(struct co_future *const *fs, size_t n, enum co_wait_mode mode, int64_t deadline_us)
 {
-	struct member few[MEMBERS_ON_STACK], *members = few;
+	_Alignas(struct wait) char few[sizeof(struct wait) + MEMBERS_ON_STACK * sizeof(struct member)];
+	size_t size = sizeof(struct wait) + n * sizeof(struct member);
 	struct co_pool *pool = &co_loop_get()->pool;
+	struct wait *w = (struct wait *)few;
 	int rc;
 
 	if (n == 0)
 		return -EINVAL;
 	if (n > MEMBERS_ON_STACK)
-		members = co_pool_alloc(pool, n * sizeof *members);
-	if (members == NULL)
+		w = n < UINT_MAX ? co_pool_alloc(pool, size) : NULL;
+	if (w == NULL)
 		return -ENOMEM;
-	rc = wait_members(members, collect(fs, n, members), mode, deadline_us);
-	if (members != few)
-		co_pool_release(pool, members, n * sizeof *members);
+	rc = wait_for(w, fs, n, mode, deadline_us);
+	if (w != (struct wait *)few)
+		co_pool_release(pool, w, size);
 	return rc;
 }
 
-struct co_future *co_wait_awaiter(struct co_done_node *n)
+struct co_future *co_wait_awaiter(struct co_item *item)
 {
-	return n->fn == on_member_done ? &((struct wait *)n->arg)->waiter.future : NULL;
+	return &wait_of(item)->waiter.future;
 }
 
 int co_fd_wait(int fd, short what, int64_t deadline_us)

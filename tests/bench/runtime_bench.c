@@ -275,6 +275,8 @@ int main(int argc, char **argv)
 		threads();
 	} else if (strcmp(argv[1], "waitset") == 0 && n > 0) {
 		co_run(loop, waitset, &n, "waitset");
+	} else if (strcmp(argv[1], "wait") == 0 && n > 0) {
+		co_run(loop, wait_first, &n, "wait");
 	} else if (strcmp(argv[1], "parked") == 0 && n > 0) {
 		co_run(loop, parked, &n, "parked");
 	} else if (strcmp(argv[1], "bare") == 0 && n > 0) {
