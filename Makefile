@@ -17,7 +17,7 @@ define need
 $(if $(shell pkg-config --exists $(firstword $(subst :, ,$(1))) 2>/dev/null && echo y),,$(warning missing library: \
 	$(firstword $(subst :, ,$(1))) (Debian: apt-get install $(lastword $(subst :, ,$(1))))) missing)
 endef
-NODEPS := help deps clean format demo check lint proof bench
+NODEPS := help deps clean format demo check lint proof bench coverage
 ifneq ($(filter-out $(NODEPS),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(strip $(foreach d,$(DEPS),$(call need,$(d)))),)
 $(error install what is missing, or run `etc/deps.sh build`)
@@ -101,7 +101,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
 tests: $(TEST_BINS)
 
 # ---- what people type ----
-.PHONY: all help tests tools deps check proof bench demo lint format install uninstall clean unit
+.PHONY: all help tests tools deps check proof bench demo lint coverage format install uninstall clean unit
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo "  SAN=address,undefined | SAN=thread, DEBUG=1, UCONTEXT=1, PREFIX=, DESTDIR= as usual"
@@ -143,6 +143,9 @@ lint: ## layers, sizes, generated files, cppcheck, clang-tidy
 	@etc/deps.sh test
 	@$(MAKE) --no-print-directory -j2 all
 	@B=$(B) PYTHON=$(PYTHON) tests/tools/lint.sh
+coverage: ## of the runtime by its units and conformance cases, lines and branches
+	@etc/deps.sh test
+	@B=$(B)/coverage PYTHON=$(PYTHON) tests/tools/coverage.sh
 
 install: all ## to DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man{1,5,8}

@@ -44,6 +44,8 @@ test_packages() {
 	maven !mvn
 	openssl !openssl
 	valgrind !valgrind
+	gcovr !gcovr
+	libboost-context-dev
 	curl !curl
 	procps !ps
 	kcat !kcat
