@@ -1,4 +1,7 @@
 """Row 7: a second instance joins and leaves under load. Nothing lost, nothing sent twice, no outcome forgotten."""
+import signal
+import time
+
 import pytest
 
 from conftest import SLOW, size
@@ -61,3 +64,32 @@ def test_an_outcome_after_the_revoke_is_written(world):
     assert {r.state for r in records.values()} == {"sent"} and not any(r.state in OPEN or r.uncertain for r in records.values())
     assert world.provider.ledger_lines() == 40, "nobody sent what was on the wire again"
     assert first.drain() == 0 and second.drain() == 0
+
+
+@pytest.mark.short
+def test_term_amid_an_assignment_ends_cleanly(world):
+    """One leaves, and its partitions reach the other at some moment of its own leaving; or it leaves while the other joins."""
+    rounds = size(4, 40)
+    world.open(partitions=8, delay_ms=20)
+    first = world.daemon(DYNAMIC, name="a", start=False)
+    second = world.daemon(DYNAMIC, name="b", start=False)
+    for i in range(rounds):
+        world.produce(200, first=200 * i)
+        first.start(ready=False)
+        first.wait_ready(40 * SLOW)
+        second.start(ready=i % 2 == 0, timeout=40 * SLOW)
+        if i % 2 == 0:
+            until(lambda: holds(first) + holds(second) == 8, 40 * SLOW, "all partitions are somebody's")
+        else:
+            until(lambda: second.log_text().count(b'msg="admin API listens"') == second.starts, 20 * SLOW, "it starts", every=0.005)
+        first.signal(signal.SIGTERM)
+        time.sleep(0.004 * (i * 13 % 40))       # the moment to be hit is what varies
+        second.signal(signal.SIGTERM)
+        ends = {d.name: d.proc.wait(60 * SLOW) for d in (first, second)}
+        assert ends == {"a": 0, "b": 0}, f"round {i}: {ends}\n{first.proc.tail()}\n{second.proc.tail()}"
+    first.start(timeout=40 * SLOW)
+    world.wait_committed()
+    assert first.drain() == 0
+    records = world.records.check()
+    assert len(records) == 200 * rounds and {r.state for r in records.values()} == {"sent"}
+    assert world.provider.ledger_lines() == 200 * rounds and not any(r.uncertain for r in records.values())
