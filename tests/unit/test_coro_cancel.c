@@ -321,6 +321,55 @@ TEST(test_coro_cancel_storm)
 	return 0;
 }
 
+/* ---- awaiting to the very end ---- */
+
+static int awaits_through(void *arg)
+{
+	int rc = co_await_through(arg);
+
+	note(rc == 4 ? "four" : "other");
+	rc = co_yield();
+	note(rc == -ECANCELED ? "cancelled" : "not cancelled");
+	return rc;
+}
+
+/* A cancel leaves what is awaited alone, and is delivered where the task suspends next; several are one. */
+TEST(test_coro_cancel_awaits_through)
+{
+	for (int n_cancels = 0; n_cancels < 3; n_cancels++) {
+		struct co_future *f = future_new(), *t = spawn(awaits_through, f);
+
+		yield_times(2);
+		for (int i = 0; i < n_cancels; i++) {
+			EXPECT(co_cancel(t));
+			yield_times(3);
+			EXPECT(!co_done(t) && !co_done(f));
+		}
+		co_set_result(f, 4);
+		EXPECT_INT(co_await(t), n_cancels > 0 ? -ECANCELED : 0);
+		EXPECT_TRACE(n_cancels > 0 ? "four cancelled" : "four not cancelled");
+		co_unref(t);
+		co_unref(f);
+	}
+	return 0;
+}
+
+/* Of a done future at once; one that is itself cancelled gives that as its outcome, and the caller is not cancelled. */
+TEST(test_coro_cancel_through_the_cancelled)
+{
+	struct co_future *f = future_new(), *t = spawn(awaits_through, f);
+
+	yield_times(2);
+	co_cancel(f);
+	EXPECT_INT(co_await(t), 0);
+	EXPECT_TRACE("other not cancelled");
+	EXPECT_INT(co_await_through(f), -ECANCELED);
+	EXPECT_INT(co_yield(), 0);
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -342,6 +391,8 @@ int main(void)
 		cmocka_unit_test(test_coro_cancel_chain),
 		cmocka_unit_test(test_coro_cancel_ignored_by_inner),
 		cmocka_unit_test(test_coro_cancel_storm),
+		cmocka_unit_test(test_coro_cancel_awaits_through),
+		cmocka_unit_test(test_coro_cancel_through_the_cancelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

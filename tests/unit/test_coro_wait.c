@@ -192,6 +192,40 @@ TEST(test_coro_wait_first_exception_without)
 }
 
 /* ALL_COMPLETED never raises a member's error, and leaves it unretrieved. */
+static int fails_in_two_turns(void *arg)
+{
+	yield_times(2);
+	return (int)(intptr_t)arg;
+}
+
+/* _on_completion of wait(): callbacks that are on their way when the first error ends it still look at their member's error. */
+TEST(test_coro_wait_first_exception_sees_late_errors)
+{
+	struct co_future *t[] = { spawn(fails_in_two_turns, (void *)-EIO), spawn(fails_in_two_turns, (void *)-EPROTO),
+				  spawn(fails_in_two_turns, (void *)-EPIPE), spawn(sleep_forever, NULL) };
+
+	EXPECT_INT(co_wait(t, 4, CO_FIRST_EXCEPTION, CLOCK_NEVER), 3);
+	co_cancel(t[3]);
+	yield_times(2);
+	for (int i = 0; i < 4; i++)
+		co_unref(t[i]);
+	EXPECT_INT(unretrieved, 0);
+	return 0;
+}
+
+/* The same where all end: the last of them counts down to none left, and nobody looks at its error. */
+TEST(test_coro_wait_first_exception_last_error_unseen)
+{
+	struct co_future *t[] = { spawn(fails_in_two_turns, (void *)-EIO), spawn(fails_in_two_turns, (void *)-EPROTO),
+				  spawn(fails_in_two_turns, (void *)-EPIPE) };
+
+	EXPECT_INT(co_wait(t, 3, CO_FIRST_EXCEPTION, CLOCK_NEVER), 3);
+	for (int i = 0; i < 3; i++)
+		co_unref(t[i]);
+	EXPECT_INT(unretrieved, 1);
+	return 0;
+}
+
 TEST(test_coro_wait_all_with_error)
 {
 	struct co_future *t[] = { spawn(return_arg, (void *)-EIO), spawn(return_arg, (void *)1) };
@@ -383,6 +417,8 @@ int main(void)
 		cmocka_unit_test(test_coro_wait_first_exception_not_by_cancel),
 		cmocka_unit_test(test_coro_wait_first_exception_by_gather),
 		cmocka_unit_test(test_coro_wait_first_exception_without),
+		cmocka_unit_test(test_coro_wait_first_exception_sees_late_errors),
+		cmocka_unit_test(test_coro_wait_first_exception_last_error_unseen),
 		cmocka_unit_test(test_coro_wait_all_with_error),
 		cmocka_unit_test(test_coro_wait_timeout),
 		cmocka_unit_test(test_coro_wait_timeout_past),
