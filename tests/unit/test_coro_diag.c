@@ -525,9 +525,12 @@ TEST(test_coro_diag_trim_by_and_by)
 	struct co_stacks *s = &co_loop_current()->stacks;
 	size_t n;
 
-	spike(1000);
-	co_stacks_trim(s, false);
-	n = s->n_warm;
+	n = 0;
+	for (int tries = 0; n <= 900 && tries < 10; tries++) {  /* on a slow machine the loop's own trim may come in between */
+		spike(1000);
+		co_stacks_trim(s, false);
+		n = s->n_warm;
+	}
 	EXPECT(n > 900);
 	for (int i = 0; i < 5; i++)
 		co_stacks_trim(s, false);
