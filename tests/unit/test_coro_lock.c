@@ -280,6 +280,36 @@ TEST(test_coro_barrier_cancel)
 	return 0;
 }
 
+static int changes(void *arg)
+{
+	return arg != NULL ? co_barrier_reset(&barrier) : co_barrier_abort(&barrier);
+}
+
+/* Who is cancelled before it is inside, at the lock or while others drain, leaves nothing behind. */
+TEST(test_coro_barrier_cancelled_at_the_door)
+{
+	struct co_future *t[3] = { NULL };
+
+	co_barrier_init(&barrier, 1);
+	EXPECT_INT(co_lock_acquire(&barrier.lock, CLOCK_NEVER), 0);
+	t[0] = spawn(meets, letter(0));
+	t[1] = spawn(changes, NULL);
+	t[2] = spawn(changes, letter(0));
+	yield_times(2);
+	for (int i = 0; i < 3; i++)
+		co_cancel(t[i]);
+	for (int i = 0; i < 3; i++) {
+		EXPECT_INT(co_await(t[i]), -ECANCELED);
+		co_unref(t[i]);
+	}
+	barrier.state = CO_BARRIER_DRAINING;
+	co_lock_release(&barrier.lock);
+	EXPECT_INT(co_barrier_wait(&barrier, in_ms(1)), -ETIMEDOUT);
+	barrier.state = CO_BARRIER_FILLING;
+	EXPECT_INT(co_barrier_wait(&barrier, in_ms(1)), 0);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -293,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_coro_barrier_rounds),
 		cmocka_unit_test(test_coro_barrier_reset_and_abort),
 		cmocka_unit_test(test_coro_barrier_cancel),
+		cmocka_unit_test(test_coro_barrier_cancelled_at_the_door),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -226,7 +226,7 @@ OOM_TEST(test_coro_oom_group)
 	int rc = 0;
 
 	co_group_enter(&g);
-	for (int i = 0; i < N && rc == 0; i++)
+	for (int i = 0; i < 70 && rc == 0; i++)         /* more than a chunk of tasks, and of members */
 		rc = co_group_spawn(&g, NULL, short_sleep, NULL, "member %d", i);
 	if (rc == 0)
 		rc = co_group_spawn(&g, &task, short_sleep, NULL, "last");

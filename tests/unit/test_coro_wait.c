@@ -192,18 +192,35 @@ TEST(test_coro_wait_first_exception_without)
 }
 
 /* ALL_COMPLETED never raises a member's error, and leaves it unretrieved. */
-static int fails_in_two_turns(void *arg)
+struct failing {
+	int turns, err;
+};
+
+static int fails_later(void *arg)
 {
-	yield_times(2);
-	return (int)(intptr_t)arg;
+	const struct failing *f = arg;
+
+	yield_times(f->turns);
+	return f->err;
 }
 
-/* _on_completion of wait(): callbacks that are on their way when the first error ends it still look at their member's error. */
+static void fail_in_turns(struct co_future **t, const int *turns, int n)
+{
+	static struct failing f[4];
+
+	for (int i = 0; i < n; i++) {
+		f[i] = (struct failing){ turns[i], -EIO - i };
+		t[i] = spawn(fails_later, &f[i]);
+	}
+}
+
+/* _on_completion of wait(): who completes between the first error and the waiter's turn is looked at all the same. */
 TEST(test_coro_wait_first_exception_sees_late_errors)
 {
-	struct co_future *t[] = { spawn(fails_in_two_turns, (void *)-EIO), spawn(fails_in_two_turns, (void *)-EPROTO),
-				  spawn(fails_in_two_turns, (void *)-EPIPE), spawn(sleep_forever, NULL) };
+	struct co_future *t[4];
 
+	fail_in_turns(t, (int[]){ 2, 2, 3 }, 3);
+	t[3] = spawn(sleep_forever, NULL);
 	EXPECT_INT(co_wait(t, 4, CO_FIRST_EXCEPTION, CLOCK_NEVER), 3);
 	co_cancel(t[3]);
 	yield_times(2);
@@ -216,13 +233,17 @@ TEST(test_coro_wait_first_exception_sees_late_errors)
 /* The same where all end: the last of them counts down to none left, and nobody looks at its error. */
 TEST(test_coro_wait_first_exception_last_error_unseen)
 {
-	struct co_future *t[] = { spawn(fails_in_two_turns, (void *)-EIO), spawn(fails_in_two_turns, (void *)-EPROTO),
-				  spawn(fails_in_two_turns, (void *)-EPIPE) };
+	const int turns[][3] = { { 2, 3, 3 }, { 3, 2, 3 }, { 2, 2, 2 } };
 
-	EXPECT_INT(co_wait(t, 3, CO_FIRST_EXCEPTION, CLOCK_NEVER), 3);
-	for (int i = 0; i < 3; i++)
-		co_unref(t[i]);
-	EXPECT_INT(unretrieved, 1);
+	for (size_t i = 0; i < ARRAY_LEN(turns); i++) {
+		struct co_future *t[3];
+
+		fail_in_turns(t, turns[i], 3);
+		EXPECT_INT(co_wait(t, 3, CO_FIRST_EXCEPTION, CLOCK_NEVER), 3);
+		for (int k = 0; k < 3; k++)
+			co_unref(t[k]);
+		EXPECT_INT(unretrieved, i + 1);
+	}
 	return 0;
 }
 
