@@ -46,6 +46,7 @@ test_packages() {
 	valgrind !valgrind
 	gcovr !gcovr
 	libboost-context-dev
+	python3-uvloop
 	curl !curl
 	procps !ps
 	kcat !kcat

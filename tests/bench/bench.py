@@ -177,18 +177,19 @@ class Results:
         with open(OUT, "w") as f:
             f.write("[\n" + ",\n".join(json.dumps(r) for r in kept + self.rows()) + "\n]\n")
 
+    def cell(self, subject, metric, unit):
+        v = self.samples.get((subject, metric, unit))
+        return f"{statistics.median(v):.4g} ({min(v):.4g}-{max(v):.4g})" if v and len(v) > 1 else f"{v[0]:.4g}" if v else "-"
+
     def table(self):
         found = list(dict.fromkeys(s for s, _, _ in self.samples))
         metrics = list(dict.fromkeys((m, u) for _, m, u in self.samples))
         print(f"\n{self.bench}: median (min-max)")
-        width = max(len(m) for m, _ in metrics) + 6
-        print(f"{'':{width}}" + "".join(f"{s:>26}" for s in found))
-        for m, u in metrics:
-            cells = []
-            for s in found:
-                v = self.samples.get((s, m, u))
-                cells.append(f"{statistics.median(v):.4g} ({min(v):.4g}-{max(v):.4g})" if v else "-")
-            print(f"{m + ' [' + u + ']':{width}}" + "".join(f"{c:>26}" for c in cells))
+        rows = [("", found)] + [(f"{m} [{u}]", [self.cell(s, m, u) for s in found]) for m, u in metrics]
+        width = max(len(name) for name, _ in rows) + 1
+        columns = [max(len(cells[i]) for _, cells in rows) + 2 for i in range(len(found))]
+        for name, cells in rows:
+            print(f"{name:{width}}" + "".join(f"{c:>{w}}" for c, w in zip(cells, columns)))
         sys.stdout.flush()
 
 
@@ -320,6 +321,7 @@ def main():
         results = bench_runtime.bench(Results("runtime"), UNITS, ROUNDS)
         results.write()
         results.table()
+        bench_runtime.verdict(results)
         if which == "runtime":
             return
     why = missing()

@@ -1,73 +1,31 @@
-"""The runtime beside asyncio, uvloop, Go, ucontext and threads: `make bench BENCH=runtime`. Subjects that can't run here are said.
+"""The runtime beside boost's fcontext, ucontext, threads, Go, asyncio and uvloop: `make bench BENCH=runtime`, then pass or miss.
 
-Everything in C comes from coro_bench and runtime_bench, which print `[subject] metric value`; asyncio and Go run the same in their own
-words; the waitset's instructions are counted by callgrind. ROUNDS rounds, subjects in turn; WAIT_FIRST (8000) tasks, PARKED (100000).
+Everything prints `[subject] metric value`: coro_bench, mechanisms and runtime_bench (ours, and C's own rivals), and the programs in
+rivals/runtime. The waitset's instructions are callgrind's. ROUNDS (3) rounds, subjects in turn; PARKED (1000000) tasks at most; SUBJECTS
+(names) narrows it down. What can't run here is left out aloud. About five minutes.
 """
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 
 E = os.environ.get
-WAIT_FIRST, PARKED = int(E("WAIT_FIRST", "8000")), int(E("PARKED", "100000"))
-UNITS = {"ns": "ns", "s": "s", "ms": "ms", "bytes": "bytes", "mb": "MB", "1k": "instructions", "1m": "instructions"}
-
-ASYNCIO = """
-import asyncio, sys, time
-async def nothing(): pass
-async def life(n):
-    t = time.perf_counter()
-    for _ in range(n): await asyncio.create_task(nothing())
-    return (time.perf_counter() - t) / n * 1e9
-async def zero(n):
-    for _ in range(n): await asyncio.sleep(0)
-async def switch(n):
-    t = time.perf_counter()
-    await asyncio.gather(zero(n), zero(n))
-    return (time.perf_counter() - t) / (4 * n) * 1e9
-async def first(n):
-    loop = asyncio.get_running_loop()
-    fs = [loop.create_future() for _ in range(n)]
-    pending, t = set(fs), time.perf_counter()
-    while pending:
-        fs.pop().set_result(0)
-        _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-    return time.perf_counter() - t
-if sys.argv[1] == "uvloop":
-    import uvloop
-    run = uvloop.run
-else:
-    run = asyncio.run
-print("switch_ns", run(switch(20000)))
-print("spawn_finish_ns", run(life(20000)))
-print("wait_first_%d_s" % int(sys.argv[2]), run(first(int(sys.argv[2]))))
-"""
-
-GO = """package main
-import ("fmt"; "runtime"; "time")
-func main() {
-	runtime.GOMAXPROCS(1)
-	const n = 500000
-	c := make(chan int)
-	t := time.Now()
-	for i := 0; i < n; i++ { go func() { c <- 1 }(); <-c }
-	fmt.Println("spawn_finish_ns", float64(time.Since(t).Nanoseconds()) / n)
-	done := make(chan bool)
-	go func() { for i := 0; i < n; i++ { runtime.Gosched() }; done <- true }()
-	t = time.Now()
-	for i := 0; i < n; i++ { runtime.Gosched() }
-	fmt.Println("switch_ns", float64(time.Since(t).Nanoseconds()) / (2 * n))
-	<-done
-}
-"""
+PARKED = int(E("PARKED", "1000000"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+RIVALS = os.path.join(HERE, "rivals", "runtime")
+UNITS = {"ns": "ns", "us": "us", "s": "s", "ms": "ms", "bytes": "bytes", "mb": "MB", "1k": "instructions", "1m": "instructions"}
 
 
-def run(command, timeout=110):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+def run(*command, timeout=300):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise OSError(f"not done within {timeout} s")
     if done.returncode != 0:
-        raise OSError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}")
+        raise OSError((done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1])
     return done.stdout
 
 
@@ -82,36 +40,113 @@ def waitset_instructions(program, n):
     """Per completion: what n members cost over what n / 2 cost, so that the start falls out."""
     def total(members):
         out = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "waitset", str(members)],
-                             capture_output=True, text=True, timeout=110)
+                             capture_output=True, text=True, timeout=300)
         return int(re.search(r"Collected : (\d+)", out.stderr).group(1))
     return (total(n) - total(n // 2)) / (n - n // 2)
 
 
-def samples(build, folder, first):
-    """One round; what needs no repeating only in the first."""
-    program = os.path.join(build, "tests", "bench", "runtime_bench")
-    yield from lines(run([os.path.join(build, "tests", "bench", "coro_bench")]), "coro")
-    yield from lines(run([program]), "coro")
-    yield from lines(run([program, "parked", str(PARKED)]), "coro")
-    yield from lines(run([program, "bare", str(PARKED)]), "bare")
-    for name in ("asyncio", "uvloop"):
+class Subject:
+    def __init__(self, name, folder):
+        self.name, self.folder = name, folder
+
+    def build(self):
+        """Raises OSError with why it can't be."""
+
+    def round(self, first):
+        """(subject, metric, value), by turns."""
+
+
+class Coro(Subject):
+    """Ours; and what runtime_bench measures itself: ucontext, threads, and stacks without tasks."""
+
+    def program(self, name):
+        return os.path.join(E("B", "build"), "tests", "bench", name)
+
+    def build(self):
+        run("make", "-s", *(self.program(p) for p in ("coro_bench", "mechanisms", "runtime_bench")))
+
+    def round(self, first):
+        for program in ("coro_bench", "mechanisms", "runtime_bench"):
+            yield from lines(run(self.program(program)), "coro")
+        for n in sorted({1000, 100000, PARKED}):
+            yield from lines(run(self.program("runtime_bench"), "parked", str(n)), "coro")
+        yield from lines(run(self.program("runtime_bench"), "bare", str(PARKED)), "bare")
+        if first and shutil.which("valgrind"):
+            for name, n in (("1k", 1000), ("1m", 1000000)):
+                yield "coro", "waitset_instr_" + name, waitset_instructions(self.program("runtime_bench"), n)
+        elif first:
+            print("waitset_instr: left out: no valgrind")
+
+
+class Rival(Subject):
+    park = (1000, 100000, PARKED)
+
+    def command(self):
+        return [os.path.join(self.folder, self.name)]
+
+    def round(self, first):
+        yield from lines(run(*self.command()), self.name)
+        for n in sorted(set(self.park)) if first else ():
+            yield from lines(run(*self.command(), "parked", str(n)), self.name)
+
+
+class Fcontext(Rival):
+    park = ()
+
+    def build(self):
+        # Static, so that no table of the linker's stands between.
+        run(E("CC", "cc"), "-O2", "-o", *self.command(), os.path.join(RIVALS, "fcontext.c"), "-Wl,-Bstatic", "-lboost_context", "-Wl,-Bdynamic")
+
+
+class Threads(Rival):
+    park = ()       # a thousand by itself
+
+    def build(self):
+        run(E("CC", "cc"), "-O2", "-o", *self.command(), os.path.join(RIVALS, "threads.c"), "-pthread")
+
+
+class Go(Rival):
+    def build(self):
+        go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+        if not go:
+            raise OSError("no Go here")
+        run(go, "build", "-o", *self.command(), os.path.join(RIVALS, "main.go"))
+
+
+class Asyncio(Rival):
+    def command(self):
+        return [sys.executable, os.path.join(RIVALS, "aio.py"), self.name]
+
+
+class Uvloop(Asyncio):
+    """Debian's, or that of the other benches."""
+
+    def command(self):
+        return [self.python, *super().command()[1:]]
+
+    def build(self):
+        for self.python in (sys.executable, os.path.join(HERE, "..", "..", "build", "bench", "venv", "bin", "python")):
+            try:
+                run(self.python, "-c", "import uvloop")
+                return
+            except OSError as e:
+                why = e
+        raise OSError(f"{why} (Debian: python3-uvloop)")
+
+
+SUBJECTS = {"coro": Coro, "fcontext": Fcontext, "threads": Threads, "go": Go, "asyncio": Asyncio, "uvloop": Uvloop}
+
+
+def ready(folder):
+    there = []
+    for name in E("SUBJECTS", "").split() or SUBJECTS:
+        subject = SUBJECTS[name](name, folder)
         try:
-            yield from lines(run([sys.executable, "-c", ASYNCIO, name, str(WAIT_FIRST)]), name)
+            subject.build()
+            there.append(subject)
         except OSError as e:
-            if first:
-                print(f"skipped: {name}: {e}")
-    if shutil.which("go"):
-        go = os.path.join(folder, "runtime_go")
-        if not os.path.exists(go):
-            with open(go + ".go", "w") as f:
-                f.write(GO)
-            run(["go", "build", "-o", go, go + ".go"])
-        yield from lines(run([go]), "go")
-    elif first:
-        print("skipped: go: not installed")
-    if first and shutil.which("valgrind"):
-        for name, n in (("1k", 1000), ("1m", 1000000)):
-            yield "coro", "waitset_instr_" + name, waitset_instructions(program, n)
+            print(f"{name}: left out: {e}")
+    return there
 
 
 def unit(metric):
@@ -119,11 +154,51 @@ def unit(metric):
 
 
 def bench(results, units, rounds):
-    build = E("B", "build")
-    subprocess.run(["make", "-s", *(f"{build}/tests/bench/{p}" for p in ("coro_bench", "runtime_bench"))], check=True)
+    def add(subject, metric, value):
+        units[metric] = unit(metric)
+        results.add(subject, {metric: value})
     with tempfile.TemporaryDirectory(prefix="smstrack-bench-") as folder:
+        there = ready(folder)
         for i in range(rounds):
-            for subject, metric, value in samples(build, folder, i == 0):
-                units[metric] = unit(metric)
-                results.add(subject, {metric: value})
+            for subject in there:
+                print(f"round {i + 1}  {subject.name}", flush=True)
+                try:
+                    for name, metric, value in subject.round(i == 0):
+                        add(name, metric, value)
+                        if metric in (f"parked_{PARKED}_bytes",) or (name == "threads" and metric == "parked_1000_bytes"):
+                            add(name, "parked_bytes", value)
+                except OSError as e:
+                    print(f"{subject.name}: {e}")
     return results
+
+
+# ---- pass or miss ----
+
+def verdict(results):
+    def m(subject, metric):
+        value = results.samples.get((subject, metric, unit(metric)))
+        return statistics.median(value) if value else None
+
+    def bar(row, text, got, limit, least=False):
+        if got is None or limit is None:
+            print(f"  ?     {row}  {text}: not measured")
+        else:
+            fine = got >= limit if least else got <= limit
+            print(f"  {'pass' if fine else 'MISS'}  {row}  {text}: {got:.4g}, bar {'>=' if least else '<='} {limit:.4g}")
+
+    def over(a, b):
+        return a / b if a and b else None
+    switch, rivals = m("coro", "switch_ns"), [v for s in ("fcontext", "ucontext", "threads") if (v := m(s, "switch_ns"))]
+    print("\nbars (medians):")
+    bar(2, "bare switch in ns, beside the fastest rival in C", switch, min(rivals) if rivals else None)
+    bar(2, "times faster than asyncio's switch", over(m("asyncio", "switch_ns"), switch), 300, least=True)
+    bar(3, "create + run + finish + await, times faster than asyncio", over(m("asyncio", "spawn_finish_ns"), m("coro", "spawn_finish_ns")), 50, least=True)
+    bar(3, "the same in ns, beside a goroutine with a channel's reply", m("coro", "spawn_finish_ns"), m("go", "spawn_finish_ns"))
+    bar(4, "waitset: instructions a completion, of 1M members over 1k", over(m("coro", "waitset_instr_1m"), m("coro", "waitset_instr_1k")), 1.1)
+    first = m("asyncio", "wait_first_8000_s")
+    bar(4, "wait for the first of 8,000 in a loop, times faster than asyncio", over(first, m("coro", "wait_first_8000_s")), 100, least=True)
+    bar(4, "the same by waitset", over(first, m("coro", "waitset_s")), 1000, least=True)
+    bar(5, f"bytes of each of {PARKED} parked tasks", m("coro", f"parked_{PARKED}_bytes"), 4600)
+    bar(5, "time to park them over that of bare stacks", over(m("coro", f"park_{PARKED}_s"), m("bare", f"park_{PARKED}_s")), 1.3)
+    bar(6, "cancel of 100,000 over that of 10,000 on one future", over(m("coro", "cancel_100k_ms"), m("coro", "cancel_10k_ms")), 12)
+    bar(6, "the same on one event", over(m("coro", "leave_100k_ms"), m("coro", "leave_10k_ms")), 12)
