@@ -2,9 +2,7 @@
 #include "dispatch/coro/stack.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,7 +16,7 @@ enum { STACK_BYTES = 64 * 1024 };
 #endif
 
 enum {
-	SLAB_STACKS = 32,
+	SLAB_STACKS = CO_PAGES_MANY,
 	/* Of each 64 KiB of address space the guard is one page of 4 KiB; where pages are larger both are rounded up to them. */
 	LEAST_GUARD_BYTES = 4096,
 	/* Ended tasks' stacks that keep their memory; beyond it goes back to the system. */
@@ -30,15 +28,12 @@ enum {
 	TRIM_STACKS = 256,
 };
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102          /* Linux 6.13 */
-#endif
-
 struct co_stack_slab {
 	struct list node;
 	char *base;
 	struct co_stack *cold;
 	unsigned n_cold;
+	bool used;
 	struct co_stack stacks[SLAB_STACKS];
 };
 
@@ -47,9 +42,6 @@ struct mapped {
 	struct list node;
 	size_t bytes;
 };
-
-/* Guards by mprotect(2) in the whole process, each of which splits a mapping; never more than a share of the system's limit. */
-static atomic_long protected_guards;
 
 size_t co_stack_guard_bytes(void)
 {
@@ -89,8 +81,7 @@ static void drop_stack(struct co_stack *stack)
 	if (stack->guard == 0)
 		return;
 	VALGRIND_STACK_DEREGISTER(stack->valgrind_id);
-	if (stack->guard == CO_STACK_PROTECTED)
-		atomic_fetch_sub(&protected_guards, 1);
+	co_guard_forget(stack->guard);
 }
 
 static void unmap(char *base, size_t bytes)
@@ -127,55 +118,6 @@ void co_stacks_fini(struct co_stacks *s)
 	list_each(node, &s->mapped)
 		mapped_free(list_entry(node, struct mapped, node));
 	co_stacks_init(s);
-}
-
-/* 45 % of vm.max_map_count: the rest is for everybody else's mappings. */
-static long protected_limit(void)
-{
-	static atomic_long limit;
-	long n = atomic_load(&limit);
-	char text[32] = "";
-	int fd;
-
-	if (n != 0)
-		return n;
-	fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		if (read(fd, text, sizeof text - 1) < 0)
-			text[0] = '\0';
-		close(fd);
-	}
-	n = strtol(text, NULL, 10);
-	if (n <= 0)
-		n = 65530;
-	n = n * 45 / 100;
-	atomic_store(&limit, n);
-	return n;
-}
-
-/* Emulators answer yes to any advice: guards are believed only where nonsense is refused. */
-static bool advice_works(void *page)
-{
-	static atomic_int answer;
-	int known = atomic_load(&answer);
-
-	if (known == 0) {
-		known = madvise(page, co_stack_guard_bytes(), 9999) != 0 &&
-			madvise(page, co_stack_guard_bytes(), MADV_GUARD_INSTALL) == 0 ? 1 : 2;
-		atomic_store(&answer, known);
-	}
-	return known == 1;
-}
-
-static enum co_stack_guard guard_page(char *page)
-{
-	if (advice_works(page) && madvise(page, co_stack_guard_bytes(), MADV_GUARD_INSTALL) == 0)
-		return CO_STACK_ADVISED;
-	if (atomic_fetch_add(&protected_guards, 1) < protected_limit() &&
-	    mprotect(page, co_stack_guard_bytes(), PROT_NONE) == 0)
-		return CO_STACK_PROTECTED;
-	atomic_fetch_sub(&protected_guards, 1);
-	return CO_STACK_UNGUARDED;
 }
 
 static char *map(size_t bytes)
@@ -241,10 +183,28 @@ void co_stack_unpromise(struct co_stacks *s)
 /* The first use: the guard is paid for here, so that address space that is never used costs nothing. */
 static void prepare(struct co_stacks *s, struct co_stack *stack)
 {
-	stack->guard = guard_page(stack->bottom - co_stack_guard_bytes());
+	stack->guard = co_guard_install(stack->bottom - co_stack_guard_bytes());
 	if (stack->guard == CO_STACK_UNGUARDED)
 		s->n_unguarded++;
 	stack->valgrind_id = VALGRIND_STACK_REGISTER(stack->bottom, stack->top);
+}
+
+/* Many tasks are about to begin, so that all of the slab will be used: the system is asked for everything at once, which costs half of
+ * what guards and page faults one by one do. */
+static void prepare_all(struct co_stacks *s, struct co_stack_slab *slab)
+{
+	struct co_pages guard[SLAB_STACKS], top[SLAB_STACKS];
+	size_t page = co_stack_guard_bytes();
+
+	for (size_t i = 0; i < SLAB_STACKS; i++) {
+		guard[i] = (struct co_pages){ slab->base + i * s->stride, page };
+		top[i] = (struct co_pages){ slab->base + (i + 1) * s->stride - page, page };
+	}
+	if (!co_guard_install_many(guard, SLAB_STACKS))
+		return;
+	for (size_t i = 0; i < SLAB_STACKS; i++)
+		slab->stacks[i].guard = CO_STACK_ADVISED;
+	co_pages_populate_many(top, SLAB_STACKS);
 }
 
 /* Slabs that are in use already first, so that others may stay or become whole. */
@@ -254,6 +214,9 @@ static struct co_stack *get_cold(struct co_stacks *s)
 	struct co_stack_slab *slab = list_entry(slabs->next, struct co_stack_slab, node);
 	struct co_stack *stack = slab->cold;
 
+	if (!slab->used && s->n_promised >= SLAB_STACKS - 1)
+		prepare_all(s, slab);
+	slab->used = true;
 	slab->cold = stack->next;
 	slab->n_cold--;
 	if (slab->n_cold == 0 || slabs == &s->slabs_cold) {
@@ -314,7 +277,6 @@ static void make_cold(struct co_stacks *s, struct co_stack *stack)
 {
 	struct co_stack_slab *slab = stack->slab;
 
-	(void)madvise(stack->bottom, s->stride - co_stack_guard_bytes(), MADV_DONTNEED);
 	stack->next = slab->cold;
 	slab->cold = stack;
 	slab->n_cold++;
@@ -322,6 +284,42 @@ static void make_cold(struct co_stacks *s, struct co_stack *stack)
 		list_remove(&slab->node);
 		list_append(slab->n_cold == SLAB_STACKS ? &s->slabs_cold : &s->slabs_mixed, &slab->node);
 	}
+}
+
+/* Neighbours, as the tasks of a burst have them, are given back as one; advice leaves the guards between them as they are. */
+static size_t add_pages(struct co_stacks *s, struct co_pages *pages, size_t n, const struct co_stack *stack)
+{
+	struct co_pages *last = n > 0 ? &pages[n - 1] : NULL;
+	size_t bytes = s->stride - co_stack_guard_bytes();
+
+	if (last != NULL && last->first == stack->bottom + s->stride) {
+		last->first -= s->stride;
+		last->bytes += s->stride;
+	} else if (last != NULL && last->first + last->bytes + co_stack_guard_bytes() == stack->bottom) {
+		last->bytes += s->stride;
+	} else {
+		pages[n++] = (struct co_pages){ stack->bottom, bytes };
+	}
+	return n;
+}
+
+/* Takes them out of the line at `at`, up to CO_PAGES_MANY. */
+static void cool(struct co_stacks *s, struct co_stack **at, size_t n)
+{
+	struct co_pages pages[CO_PAGES_MANY];
+	struct co_stack *stack = *at;
+	size_t n_pages = 0;
+
+	s->n_warm -= n;
+	while (n-- > 0) {
+		struct co_stack *next = stack->next;
+
+		n_pages = add_pages(s, pages, n_pages, stack);
+		make_cold(s, stack);
+		stack = next;
+	}
+	*at = stack;
+	co_pages_release_many(pages, n_pages);
 }
 
 void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name)
@@ -333,30 +331,26 @@ void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name)
 		return;
 	}
 	s->n_free++;
-	if (s->n_warm < WARM_MAX) {
-		stack->next = s->warm;
-		s->warm = stack;
-		s->n_warm++;
-		return;
-	}
-	make_cold(s, stack);
+	stack->next = s->warm;
+	s->warm = stack;
+	if (++s->n_warm == WARM_MAX + CO_PAGES_MANY)
+		cool(s, &s->warm, CO_PAGES_MANY);
 }
 
 /* ---- giving back ---- */
 
 /* The warm ones that nobody needed lie at the end of the line. */
-static void cool(struct co_stacks *s, size_t n)
+static void cool_last(struct co_stacks *s, size_t n)
 {
-	struct co_stack **at = &s->warm, *stack, *next;
+	struct co_stack **at = &s->warm;
 
 	for (size_t keep = s->n_warm - n; keep > 0; keep--)
 		at = &(*at)->next;
-	stack = *at;
-	*at = NULL;
-	s->n_warm -= n;
-	for (; stack != NULL; stack = next) {
-		next = stack->next;
-		make_cold(s, stack);
+	while (n > 0) {
+		size_t some = n < CO_PAGES_MANY ? n : CO_PAGES_MANY;
+
+		cool(s, at, some);
+		n -= some;
 	}
 }
 
@@ -364,7 +358,7 @@ void co_stacks_trim(struct co_stacks *s, bool all)
 {
 	size_t n = all || s->n_warm_min > s->n_warm ? s->n_warm : s->n_warm_min, slabs = 0;
 
-	cool(s, all || n < TRIM_STACKS ? n : TRIM_STACKS);
+	cool_last(s, all || n < TRIM_STACKS ? n : TRIM_STACKS);
 	s->n_warm_min = s->n_warm;
 	/* One slab is kept, or a task now and then would map and unmap it each time. */
 	list_each(node, &s->slabs_cold) {

@@ -12,9 +12,7 @@
 
 #include "daemon/base/check.h"
 #include "daemon/base/list.h"
-
-/* What catches an overflow: an unmapped page, or words at the bottom that must have stayed zero. */
-enum co_stack_guard { CO_STACK_UNGUARDED = 1, CO_STACK_ADVISED, CO_STACK_PROTECTED };
+#include "dispatch/coro/guard.h"
 
 struct co_stack {
 	struct co_stack *next;

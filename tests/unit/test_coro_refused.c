@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -65,6 +66,23 @@ int madvise(void *addr, size_t size, int advice)
 		return -1;
 	}
 	return REAL(madvise)(addr, size, advice);
+}
+
+/* A kernel before 6.13 for advice to many pages at once, too. */
+long syscall(long number, ...)
+{
+	long a[6];
+	va_list ap;
+
+	if (number == SYS_process_madvise) {
+		errno = EBADF;
+		return -1;
+	}
+	va_start(ap, number);
+	for (size_t i = 0; i < ARRAY_LEN(a); i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)

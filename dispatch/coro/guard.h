@@ -1,0 +1,33 @@
+/*
+ * guard.h: what stacks ask of the system for their pages: guards, memory before it is touched, memory given back; many at once where
+ * the kernel has that. The budget of guards by mprotect(2) is the process's; any thread.
+ */
+#ifndef CORO_GUARD_H
+#define CORO_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "daemon/base/check.h"
+
+struct co_pages {
+	char *first;
+	size_t bytes;
+};
+
+enum { CO_PAGES_MANY = 32 };
+
+/* What catches an overflow: an unmapped page, or words at the bottom that must have stayed zero. */
+enum co_stack_guard { CO_STACK_UNGUARDED = 1, CO_STACK_ADVISED, CO_STACK_PROTECTED };
+
+enum co_stack_guard co_guard_install(char *page);
+/* Makes each an advised guard, up to CO_PAGES_MANY. False: not all of them are, each is to be asked for by itself. */
+bool co_guard_install_many(const struct co_pages *pages, size_t n) MUST_CHECK;
+/* It is about to be unmapped. */
+void co_guard_forget(enum co_stack_guard guard);
+/* Touches them all in one call, where there is one. */
+void co_pages_populate_many(const struct co_pages *pages, size_t n);
+/* Gives their memory back: they will read as zero. */
+void co_pages_release_many(const struct co_pages *pages, size_t n);
+
+#endif
