@@ -63,7 +63,7 @@ class Coro(Subject):
         return os.path.join(E("B", "build"), "tests", "bench", name)
 
     def build(self):
-        run("make", "-s", *(self.program(p) for p in ("coro_bench", "mechanisms", "runtime_bench")))
+        run("make", "-s", "B=" + E("B", "build"), *(self.program(p) for p in ("coro_bench", "mechanisms", "runtime_bench")))
 
     def round(self, first):
         for program in ("coro_bench", "mechanisms", "runtime_bench"):
