@@ -312,7 +312,7 @@ struct admin_server *admin_server_start(struct app *app, const struct admin_opti
 	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
 						    EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
 	evhttp_set_max_headers_size(s->http, HEAD_MAX);
-	evhttp_set_max_body_size(s->http, BODY_HARD_MAX);
+	evhttp_set_max_body_size(s->http, BODY_HARD_MAX);       /* past it evhttp answers 413 by itself, in HTML: README.md */
 	evhttp_set_timeout(s->http, IDLE_S);
 	evhttp_set_gencb(s->http, on_request, s);
 	if (strncmp(options->listen, "unix:", 5) == 0)

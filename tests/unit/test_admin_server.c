@@ -349,6 +349,29 @@ static void refuse_client(struct test *t)
 	expect(t, "PUT", "/v1/state", big, 413, "detail", "65536");
 }
 
+/* What evhttp cuts before we see it: its words are its own, the status is right, and the server goes on. */
+static void cut_client(struct test *t)
+{
+	static const char head[] = "POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n";
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char answer[64] = "";
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, t->path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 || write(fd, head, sizeof head - 1) < 0 ||
+	    read(fd, answer, sizeof answer - 1) < 12 || strncmp(answer, "HTTP/1.1 413", 12) != 0) {
+		fprintf(stderr, "a body past the limit: %s\n", answer);
+		abort();
+	}
+	close(fd);
+	expect(t, "GET", "/livez", NULL, 200, "", NULL);
+}
+
+static void test_admin_server_cuts_what_is_far_too_long(void **state)
+{
+	serve(*state, cut_client);
+}
+
 static void test_admin_server_refuses_in_words(void **state)
 {
 	serve(*state, refuse_client);
@@ -502,6 +525,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_admin_server_looks),
+		TEST(test_admin_server_cuts_what_is_far_too_long),
 		TEST(test_admin_server_refuses_in_words),
 		TEST(test_admin_server_changes),
 		TEST(test_admin_server_messages),
