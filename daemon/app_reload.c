@@ -68,19 +68,23 @@ static bool report_change(struct changes *c, const struct config_value *was, con
 	return true;
 }
 
-/* What differs from the start and needs another one. A provider that has come or gone is one line, not one for each of its keys. */
+/* A provider that has come or gone is one line, not one for each of its keys. */
+static bool report_section(struct changes *c, const struct config_value *v, const char *what)
+{
+	if (v->option == NULL || !v->option->required)
+		return false;
+	buf_printf(c->report, "[%s %s]: %s", config_value_section(v), v->name, what);
+	return true;
+}
+
+/* What differs from the start and needs another one. */
 static bool report_restart(struct changes *c, const struct config_value *was, const struct config_value *is)
 {
-	const struct config_value *v = is ? is : was;
-
-	if (*v->name && (was == NULL || is == NULL)) {
-		if (!v->option->required)
-			return false;
-		buf_printf(c->report, "[%s %s]: %s", config_value_section(v), v->name,
-			   is ? "new in the file, runs after a restart" : "gone from the file, runs as it started until a restart");
-		return true;
-	}
-	name_of(v, c->report);
+	if (was == NULL && *is->name)
+		return report_section(c, is, "new in the file, runs after a restart");
+	if (is == NULL && *was->name)
+		return report_section(c, was, "gone from the file, runs as it started until a restart");
+	name_of(is ? is : was, c->report);
 	buf_puts(c->report, ": changed in the file, holds after a restart");
 	return true;
 }
