@@ -1,6 +1,7 @@
 #!/bin/bash
 # check.sh: every test, counted. `make check` and `make proof` call it. Environment: B (build folder), PYTHON, SMSTRACK_PROOF=1 (in
-# full), SMSTRACK_ONLY="unit traces fuzz sim e2e" (some stages). Its last line is `N passed, N failed, N skipped`; what can't run says why.
+# full), SMSTRACK_ONLY="unit traces fuzz sim e2e aarch64 sanitizers" (some stages; the last two in full only). Its last line is
+# `N passed, N failed, N skipped`; what can't run says why.
 set -u
 cd "$(dirname "$0")/../.."
 B=${B:-build} PYTHON=${PYTHON:-/usr/bin/python3} PROOF=${SMSTRACK_PROOF:-}
@@ -62,6 +63,23 @@ traces() {
 	fi
 	passed=$((passed + p)) skipped=$((skipped + s))
 	((f == 0)) || fail "event traces"
+}
+
+# The runtime on the other architecture, in an emulator; it counts by itself, and says what is missing.
+aarch64() {
+	local log=$tmp/aarch64.log p f s
+	stage "the runtime on aarch64"
+	timeout 1800 tests/tools/aarch64.sh >"$log" 2>&1
+	cat "$log"
+	if ! read -r p f s < <(sed -n '$s/^aarch64: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log"); then
+		fail "aarch64: no result"
+		return
+	fi
+	passed=$((passed + p)) skipped=$((skipped + s))
+	if ((f > 0)); then
+		fail "aarch64: $f programs"
+		failed=$((failed + f - 1))
+	fi
 }
 
 # The parsers, fed by libFuzzer for a short while; its corpus stays as it is.
@@ -180,6 +198,7 @@ else
 	wanted fuzz && fuzz "$([[ -n $PROOF ]] && echo 60 || echo 8)"
 	wanted sim && simulate
 	wanted e2e && e2e
+	[[ -n $PROOF ]] && wanted aarch64 && aarch64
 fi
 if [[ -n $PROOF && $B != *san-* ]] && wanted sanitizers; then
 	sanitized address,undefined
