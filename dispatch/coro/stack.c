@@ -20,7 +20,7 @@ enum {
 	/* Of each 64 KiB of address space the guard is one page of 4 KiB; where pages are larger both are rounded up to them. */
 	LEAST_GUARD_BYTES = 4096,
 	/* Ended tasks' stacks that keep their memory; beyond it goes back to the system. */
-	WARM_MAX = 2048,
+	WARM_MAX = 1024,
 	ZERO_WORDS = 16,
 	COLOURS = 48,
 	/* Slabs unmapped in one trim, so that it does not hold up the loop. */
@@ -189,8 +189,8 @@ static void prepare(struct co_stacks *s, struct co_stack *stack)
 	stack->valgrind_id = VALGRIND_STACK_REGISTER(stack->bottom, stack->top);
 }
 
-/* Many tasks are about to begin, so that all of the slab will be used: the system is asked for everything at once, which costs half of
- * what guards and page faults one by one do. */
+/* Many tasks are about to begin, so that all of the slab will be used: the system is asked for everything at once, which costs less than
+ * guards and page faults one by one. */
 static void prepare_all(struct co_stacks *s, struct co_stack_slab *slab)
 {
 	struct co_pages guard[SLAB_STACKS], top[SLAB_STACKS];
@@ -200,10 +200,9 @@ static void prepare_all(struct co_stacks *s, struct co_stack_slab *slab)
 		guard[i] = (struct co_pages){ slab->base + i * s->stride, page };
 		top[i] = (struct co_pages){ slab->base + (i + 1) * s->stride - page, page };
 	}
-	if (!co_guard_install_many(guard, SLAB_STACKS))
-		return;
-	for (size_t i = 0; i < SLAB_STACKS; i++)
-		slab->stacks[i].guard = CO_STACK_ADVISED;
+	if (!slab->used && co_guard_install_many(guard, SLAB_STACKS))
+		for (size_t i = 0; i < SLAB_STACKS; i++)
+			slab->stacks[i].guard = CO_STACK_ADVISED;
 	co_pages_populate_many(top, SLAB_STACKS);
 }
 
@@ -214,7 +213,7 @@ static struct co_stack *get_cold(struct co_stacks *s)
 	struct co_stack_slab *slab = list_entry(slabs->next, struct co_stack_slab, node);
 	struct co_stack *stack = slab->cold;
 
-	if (!slab->used && s->n_promised >= SLAB_STACKS - 1)
+	if (slab->n_cold == SLAB_STACKS && s->n_promised >= SLAB_STACKS - 1)
 		prepare_all(s, slab);
 	slab->used = true;
 	slab->cold = stack->next;

@@ -203,6 +203,6 @@ def verdict(results):
     bar(4, "wait for the first of 8,000 in a loop, times faster than asyncio", over(first, m("coro", "wait_first_8000_s")), 100, least=True)
     bar(4, "the same by waitset", over(first, m("coro", "waitset_s")), 1000, least=True)
     bar(5, f"bytes of each of {PARKED} parked tasks", m("coro", f"parked_{PARKED}_bytes"), 4600)
-    bar(5, "time to park them over that of bare stacks", over(m("coro", f"park_{PARKED}_s"), m("bare", f"park_{PARKED}_s")), 1.3)
+    bar(5, "CPU time to park them over that of bare stacks", over(m("coro", f"park_{PARKED}_cpu_s"), m("bare", f"park_{PARKED}_cpu_s")), 1.3)
     bar(6, "cancel of 100,000 over that of 10,000 on one future", over(m("coro", "cancel_100k_ms"), m("coro", "cancel_10k_ms")), 12)
     bar(6, "the same on one event", over(m("coro", "leave_100k_ms"), m("coro", "leave_10k_ms")), 12)

@@ -15,6 +15,8 @@
 #include "daemon/base/clock.h"
 #include "dispatch/coro/coro.h"
 
+enum { STORMS = 7 };
+
 static int64_t start_us;
 
 static void print(const char *subject, const char *metric, double value)
@@ -74,13 +76,13 @@ static int await_arg(void *arg)
 	return co_await(arg);
 }
 
-static struct co_future **spawn_all(int n, struct co_future *f)
+static struct co_future **spawn_all(int n, co_body_fn *body, void *arg)
 {
 	struct co_future **t = malloc((size_t)n * sizeof *t);
 
 	CHECK(t != NULL);
 	for (int i = 0; i < n; i++)
-		CHECK((t[i] = co_task_new_static(await_arg, f, "parked")) != NULL);
+		CHECK((t[i] = co_task_new_static(body, arg, "parked")) != NULL);
 	return t;
 }
 
@@ -137,22 +139,43 @@ static int waitset(void *arg)
 
 /* ---- cancelling ---- */
 
-static int cancel_storm(void *arg)
+/* CPU ms to cancel n tasks, the last first, and to see each end. */
+static double storm(int n, co_body_fn *body, void *arg)
 {
-	int n = *(int *)arg;
-	struct co_future *f = co_future_new(), **t;
+	struct co_future **t = spawn_all(n, body, arg);
+	double from_us, ms;
 
-	CHECK(f != NULL);
-	t = spawn_all(n, f);
 	co_yield();
-	begin();
+	from_us = cpu_us();
 	for (int i = n; i-- > 0;)
 		co_cancel(t[i]);
 	for (int i = 0; i < n; i++)
 		CHECK(co_await(t[i]) == -ECANCELED);
-	print("coro", n > 10000 ? "cancel_100k_ms" : "cancel_10k_ms", took_us() / 1000);
+	ms = (cpu_us() - from_us) / 1000;
 	unref_all(t, n);
-	co_unref(f);
+	return ms;
+}
+
+/* The least of several, for neighbours and cold memory only ever add. */
+static void least(double *ms, double now)
+{
+	*ms = now < *ms ? now : *ms;
+}
+
+/* All wait for one future. */
+static int cancel_storms(void *arg)
+{
+	int n = *(int *)arg;
+	double ms = 1e9;
+
+	for (int i = 0; i < STORMS; i++) {
+		struct co_future *f = co_future_new();
+
+		CHECK(f != NULL);
+		least(&ms, storm(n, await_arg, f));
+		co_unref(f);
+	}
+	print("coro", n > 10000 ? "cancel_100k_ms" : "cancel_10k_ms", ms);
 	return 0;
 }
 
@@ -164,24 +187,16 @@ static int awaits_event(void *arg)
 	return co_event_wait(&event, CLOCK_NEVER);
 }
 
-/* The shutdown event: n waiters leave one line, the last first. */
-static int leave_storm(void *arg)
+/* The shutdown event: n waiters leave one line. */
+static int leave_storms(void *arg)
 {
 	int n = *(int *)arg;
-	struct co_future **t = malloc((size_t)n * sizeof *t);
+	double ms = 1e9;
 
-	CHECK(t != NULL);
 	co_event_init(&event);
-	for (int i = 0; i < n; i++)
-		CHECK((t[i] = co_task_new_static(awaits_event, NULL, "leaver")) != NULL);
-	co_yield();
-	begin();
-	for (int i = n; i-- > 0;)
-		co_cancel(t[i]);
-	for (int i = 0; i < n; i++)
-		CHECK(co_await(t[i]) == -ECANCELED);
-	print("coro", n > 10000 ? "leave_100k_ms" : "leave_10k_ms", took_us() / 1000);
-	unref_all(t, n);
+	for (int i = 0; i < STORMS; i++)
+		least(&ms, storm(n, awaits_event, NULL));
+	print("coro", n > 10000 ? "leave_100k_ms" : "leave_10k_ms", ms);
 	return 0;
 }
 
@@ -196,7 +211,7 @@ static int parked(void *arg)
 
 	CHECK(f != NULL);
 	begin();
-	t = spawn_all(n, f);
+	t = spawn_all(n, await_arg, f);
 	co_yield();
 	print_park("coro", n, start_cpu_us);
 	snprintf(metric, sizeof metric, "parked_%d_bytes", n);
@@ -288,10 +303,10 @@ int main(int argc, char **argv)
 	if (argc < 2) {
 		co_run(loop, wait_first, &few, "wait");
 		co_run(loop, waitset, &few, "waitset");
-		co_run(loop, cancel_storm, &ten, "cancel");
-		co_run(loop, cancel_storm, &hundred, "cancel");
-		co_run(loop, leave_storm, &ten, "leave");
-		co_run(loop, leave_storm, &hundred, "leave");
+		co_run(loop, cancel_storms, &ten, "cancel");
+		co_run(loop, cancel_storms, &hundred, "cancel");
+		co_run(loop, leave_storms, &ten, "leave");
+		co_run(loop, leave_storms, &hundred, "leave");
 		ucontext_switch();
 		threads();
 	} else if (strcmp(argv[1], "waitset") == 0 && n > 0) {

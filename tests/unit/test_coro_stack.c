@@ -188,6 +188,88 @@ static void test_coro_stack_crowd(void **state)
 	in_loop(crowd);
 }
 
+/* A burst's slabs are prepared as a whole, each stack with its guard; what it leaves is given back as a whole too, and the guards stay. */
+static void test_coro_stack_burst(void **state)
+{
+	enum { N = 4096 };
+	static struct co_stack *stack[N];
+	struct co_stacks s;
+	size_t n_cold = 0;
+
+	(void)state;
+	co_stacks_init(&s);
+	for (int round = 0; round < 2; round++) {
+		enum co_stack_guard guard;
+
+		for (int i = 0; i < N; i++)
+			assert_int_equal(co_stack_promise(&s), 0);
+		for (int i = 0; i < N; i++)
+			stack[i] = co_stack_get(&s);
+		guard = stack[0]->guard;
+		for (int i = 0; i < N; i++) {
+			assert_true(stack[i]->guard == guard || stack[i]->guard == CO_STACK_UNGUARDED);
+			if (round == 1)
+				n_cold += stack[i]->top[-1] == 0;
+			stack[i]->top[-1] = 1;
+			assert_int_equal(stack[i]->bottom[0], 0);
+		}
+		/* In the second round no neighbours follow each other. */
+		for (int i = 0; i < N; i++)
+			co_stack_put(&s, stack[round == 0 ? i : i * 2 % N + i * 2 / N], "burst");
+	}
+	assert_true(n_cold > N / 2 && n_cold < N);
+	assert_int_equal(s.n_free, s.n_total);
+	assert_int_equal(s.n_promised, 0);
+	co_stacks_trim(&s, true);
+	assert_true(s.n_total < N);
+	co_stacks_fini(&s);
+}
+
+/* The guards of a slab that was prepared as a whole and gave its memory back. */
+static void test_coro_stack_burst_guards(void **state)
+{
+	struct co_stack *stack[64];
+	struct co_stacks s;
+
+	(void)state;
+#if CO_ASAN || CO_TSAN
+	skip();
+#endif
+	if (RUNNING_ON_VALGRIND)
+		skip();
+	co_stacks_init(&s);
+	for (int i = 0; i < 64; i++)
+		assert_int_equal(co_stack_promise(&s), 0);
+	for (int i = 0; i < 64; i++)
+		stack[i] = co_stack_get(&s);
+	for (int i = 0; i < 64; i++)
+		co_stack_put(&s, stack[i], "burst");
+	/* All but one slab's memory, the guards between included in the pieces given back. */
+	co_stacks_trim(&s, true);
+	stack[0] = get(&s);
+	if (stack[0]->guard == CO_STACK_UNGUARDED)
+		skip();
+	fflush(NULL);
+	for (size_t at = 1; at <= co_stack_guard_bytes(); at += co_stack_guard_bytes() - 1) {
+		int status;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			struct rlimit none = { 0, 0 };
+
+			setrlimit(RLIMIT_CORE, &none);
+			signal(SIGSEGV, SIG_DFL);
+			((volatile char *)stack[0]->bottom)[-(long)at] = 1;
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGSEGV);
+	}
+	co_stacks_fini(&s);
+}
+
 /* ---- pool ---- */
 
 static void test_coro_pool_sizes(void **state)
@@ -307,6 +389,8 @@ int main(void)
 		cmocka_unit_test(test_coro_stack_overflow_is_caught),
 		cmocka_unit_test(test_coro_stack_zero_words),
 		cmocka_unit_test(test_coro_stack_crowd),
+		cmocka_unit_test(test_coro_stack_burst),
+		cmocka_unit_test(test_coro_stack_burst_guards),
 		cmocka_unit_test(test_coro_pool_sizes),
 		cmocka_unit_test(test_coro_pool_reuse),
 		cmocka_unit_test(test_coro_pool_trim),
