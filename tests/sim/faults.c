@@ -10,7 +10,10 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/smsc.h"
 
-enum { CANCEL_US_MAX = 2000 };           /* some turns of the loop */
+enum {
+	CANCEL_US_MAX = 2000,           /* some turns of the loop */
+	LOSS_US_MAX = 50000,            /* an outcome is in Redis by then, and not behind the barrier */
+};
 
 /* ---- Redis ---- */
 
@@ -88,6 +91,18 @@ static void other_joins(void *arg)
 	sim_after(sim_between(1000, 12000000), other_leaves, NULL);
 }
 
+/* The next life finds what this one has just written, and then Redis loses it. */
+static void crash_and_lose(void *arg)
+{
+	struct faults *f = arg;
+
+	if (sim.healed || !sim.alive)
+		return;
+	f->hurry = true;
+	sim_after(sim_between(30000, 900000), redis_restart, NULL);
+	sim_crash("a kill, and Redis will lose");
+}
+
 /* Cancels what is unwritten, as a drain's deadline does, and takes the partitions away, so that it is read again. */
 static void cancel_all(void *arg)
 {
@@ -105,10 +120,14 @@ static void cancel_all(void *arg)
 
 void faults_on_reply(struct faults *f)
 {
-	if (f->cancels_left == 0 || !sim_chance(8))
-		return;
-	f->cancels_left--;
-	sim_after(sim_between(0, CANCEL_US_MAX), cancel_all, NULL);
+	if (f->cancels_left > 0 && sim_chance(8)) {
+		f->cancels_left--;
+		sim_after(sim_between(0, CANCEL_US_MAX), cancel_all, NULL);
+	}
+	if (f->losses_left > 0 && sim.redis->loses && sim_chance(4)) {
+		f->losses_left--;
+		sim_after(sim_between(500, LOSS_US_MAX), crash_and_lose, f);
+	}
 }
 
 /* ---- providers ---- */
@@ -181,18 +200,6 @@ static void crash_now(void *arg)
 	}
 }
 
-/* The next life finds what this one has just written, and then Redis loses it. */
-static void crash_and_lose(void *arg)
-{
-	struct faults *f = arg;
-
-	if (sim.healed || !sim.alive || f->crashes_left == 0)
-		return;
-	f->hurry = true;
-	sim_after(sim_between(100000, 2000000), redis_restart, NULL);
-	crash_now(f);
-}
-
 static void stop_now(void *arg)
 {
 	(void)arg;
@@ -257,6 +264,7 @@ struct faults *faults_new(int64_t heal_us)
 	f->rate = (unsigned)sim_below(4);
 	f->crashes_left = f->rate > 0 ? (unsigned)sim_below(2 * f->rate + 1) : 0;
 	f->cancels_left = (unsigned)sim_below(6 * f->rate + 1);
+	f->losses_left = (unsigned)sim_below(2 * f->rate + 1);
 	everyday_moods(f->rate);
 	sim.grid_us = sim_chance(30) ? sim_between(2000, 50000) : 0;
 	sim.redis->break_permille = 4 * f->rate;
@@ -270,7 +278,6 @@ struct faults *faults_new(int64_t heal_us)
 	plan(f, bad_mood, 3);
 	plan(f, step_clock, 1);
 	plan(f, crash_now, 1);
-	plan(f, crash_and_lose, 2);
 	plan(f, bounce, 1);
 	if (sim_chance(20))
 		plan(f, stop_now, 1);

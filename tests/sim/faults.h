@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct faults {
-	unsigned crashes_left, cancels_left;
+	unsigned crashes_left, cancels_left, losses_left;
 	int64_t heal_us;
 	bool hurry;                     /* the next start comes at once */
 	unsigned rate;                  /* how bad a world it is: 0 (nothing) .. 3 */

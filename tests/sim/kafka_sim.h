@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KAFKA_PARTITIONS_MAX = 8, KAFKA_MEMBERS_MAX = 8 };
+enum { KAFKA_PARTITIONS_MAX = 8, KAFKA_MEMBERS_MAX = 64 };
 
 #define KAFKA_SIM_TOPIC "sms.outbound"
 #define KAFKA_SIM_DEAD "sms.dead"
