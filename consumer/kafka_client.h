@@ -54,10 +54,6 @@ const char *kafka_client_trouble(const struct kafka_client *client);
 /* [suspends] How many partitions the topic has. -ENOENT, -EACCES, -EAGAIN. */
 int kafka_client_partitions(struct kafka_client *client, const char *topic, int64_t deadline_us) MUST_CHECK;
 
-/* [suspends] Looks at all topics now, so that the group is asked anew where those that we subscribe to have come or gone: librdkafka does
- * that every topic.metadata.refresh.interval.ms (5 minutes). 0, -EAGAIN. */
-int kafka_client_look_again(struct kafka_client *client, int64_t deadline_us) MUST_CHECK;
-
 /* Whether a cooperative strategy can be trusted here (librdkafka >= 2.10). */
 bool kafka_client_cooperative_is_safe(void);
 
@@ -68,7 +64,7 @@ struct kafka_part {
 	int32_t partition;
 	int64_t offset;                 /* where to read, or what to commit; < 0: none */
 	int64_t committed, low, high;   /* kafka_client_offsets() */
-	int err;                        /* 0, or why this one has no answer: of kafka_client_offsets(), kafka_client_commit() */
+	int err;                        /* kafka_client_commit(): 0, or why this one isn't committed */
 };
 
 struct kafka_rebalance {
@@ -83,8 +79,7 @@ int kafka_client_next(struct kafka_client *client, struct kafka_rebalance **ret)
 /* Answers and frees it. ASSIGN: reading starts at each part's offset (queues are opened before); parts below 0 are left out. */
 void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *rebalance);
 
-/* [suspends] Fills committed (-1: none), low and high of each whose err is 0 then; the others' err is -EAGAIN, -EACCES, -ENOENT. 0, or an
- * error of the whole: nothing is known. */
+/* [suspends] Fills committed (-1: none), low and high of each. 0, -EAGAIN, -EACCES, -ENOENT. */
 int kafka_client_offsets(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us) MUST_CHECK;
 /* [suspends] Commits parts' offsets. 0: the group's answer is in each part's err, which was 0 before: -ENOENT, -EACCES, -EAGAIN. -ESTALE,
  * -EACCES, -EAGAIN: none for sure. -ESTALE also once a record was lost to this client, which is a fatal trouble. */

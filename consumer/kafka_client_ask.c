@@ -5,7 +5,7 @@
 #include "consumer/kafka_client_private.h"
 #include "daemon/base/alloc.h"
 
-enum { ASK_TIMEOUT_MS = 5000, BOUNDS_MS = 1000 };
+enum { ASK_TIMEOUT_MS = 5000 };
 
 struct ask {
 	struct kafka_client *client;
@@ -87,30 +87,6 @@ int kafka_client_partitions(struct kafka_client *client, const char *topic, int6
 	return rc;
 }
 
-/* Only a list of all topics makes librdkafka compare the subscription with it (rd_kafka_metadata() in rdkafka_metadata.c). */
-static int look_again_body(void *arg)
-{
-	struct ask *ask = arg;
-	const struct rd_kafka_metadata *md = NULL;
-	rd_kafka_resp_err_t err = rd_kafka_metadata(ask->client->rk, 1, NULL, &md, ask->timeout_ms);
-
-	if (md != NULL)
-		rd_kafka_metadata_destroy(md);
-	return kafka_client_errno(err);
-}
-
-int kafka_client_look_again(struct kafka_client *client, int64_t deadline_us)
-{
-	struct ask *ask = ask_new(client, deadline_us);
-	int rc;
-
-	if (ask == NULL)
-		return -ENOMEM;
-	rc = ask_offload(ask, look_again_body);
-	ask_unref(ask);
-	return rc;
-}
-
 rd_kafka_topic_partition_list_t *kafka_client_list(const struct kafka_part *parts, size_t n)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
@@ -123,46 +99,21 @@ rd_kafka_topic_partition_list_t *kafka_client_list(const struct kafka_part *part
 	return list;
 }
 
-/* How long one partition's bounds may be waited for: a topic that is gone, or a broker that is down, must leave time for the others. */
-static int bounds_ms(const struct ask *ask, int64_t end_us)
-{
-	int64_t left_ms = (end_us - clock_mono_exact_us()) / 1000;
-
-	return left_ms < BOUNDS_MS && left_ms < ask->timeout_ms ? (int)left_ms : ask->timeout_ms < BOUNDS_MS ? ask->timeout_ms : BOUNDS_MS;
-}
-
-static rd_kafka_resp_err_t ask_bounds(struct ask *ask, struct kafka_part *part, const char *topic, int64_t end_us)
-{
-	int ms = bounds_ms(ask, end_us);
-
-	if (ms <= 0)
-		return RD_KAFKA_RESP_ERR__TIMED_OUT;
-	return rd_kafka_query_watermark_offsets(ask->client->rk, topic, part->partition, &part->low, &part->high, ms);
-}
-
 static int offsets_body(void *arg)
 {
 	struct ask *ask = arg;
-	int64_t end_us = clock_mono_exact_us() + ask->timeout_ms * INT64_C(1500);
 	rd_kafka_resp_err_t err = rd_kafka_committed(ask->client->rk, ask->list, ask->timeout_ms);
-	const char *slow = NULL;                /* the last topic that didn't answer: its other partitions aren't waited for */
 
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return kafka_client_errno(err);
-	for (int i = 0; i < ask->list->cnt; i++) {
+	for (int i = 0; i < ask->list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
 		const rd_kafka_topic_partition_t *p = &ask->list->elems[i];
-		struct kafka_part *part = &ask->parts[i];
 
-		part->partition = p->partition;
-		part->committed = p->offset >= 0 ? p->offset : -1;
-		part->err = kafka_client_errno(p->err);
-		if (part->err < 0)
-			continue;
-		part->err = slow != NULL && strcmp(slow, p->topic) == 0 ? -EAGAIN : kafka_client_errno(ask_bounds(ask, part, p->topic, end_us));
-		if (part->err == -EAGAIN)
-			slow = p->topic;
+		ask->parts[i].committed = p->offset >= 0 ? p->offset : -1;
+		err = p->err != RD_KAFKA_RESP_ERR_NO_ERROR ? p->err :
+							     rd_kafka_query_watermark_offsets(ask->client->rk, p->topic, p->partition,
+											      &ask->parts[i].low, &ask->parts[i].high,
+											      ask->timeout_ms);
 	}
-	return 0;
+	return kafka_client_errno(err);
 }
 
 int kafka_client_offsets(struct kafka_client *client, struct kafka_part *parts, size_t n, int64_t deadline_us)
@@ -184,12 +135,10 @@ int kafka_client_offsets(struct kafka_client *client, struct kafka_part *parts, 
 		parts[i].committed = ask->parts[i].committed;
 		parts[i].low = ask->parts[i].low;
 		parts[i].high = ask->parts[i].high;
-		parts[i].err = ask->parts[i].err;
 	}
 	ask_unref(ask);
 	return rc;
 }
-
 static int probe_body(void *arg)
 {
 	struct ask *ask = arg;

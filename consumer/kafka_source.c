@@ -20,7 +20,6 @@
 enum {
 	ASK_TIMEOUT_MS = 5000, RETRY_MS = 500, COMMIT_TIMEOUT_MS = 5000, CLOSE_TIMEOUT_MS = 10000,
 	HOPELESS_MS = 1000,             /* for a last try where no broker answers */
-	WATCH_MS = 5000,
 	QUEUE_KB_MIN = 64, ANSWER_LOOK_MS = 5,
 };
 
@@ -59,10 +58,6 @@ bool kafka_source_ready(const struct kafka_source *source, const char **ret_reas
 		reason = kafka_client_trouble(client);
 	if (reason == NULL && source->trouble[0] != '\0')
 		reason = source->trouble;
-	if (reason == NULL && source->missing[0] != '\0')
-		reason = source->missing;
-	if (reason == NULL && source->left_out[0] != '\0')
-		reason = source->left_out;
 	if (reason == NULL && source->commit_trouble[0] != '\0')
 		reason = source->commit_trouble;
 	if (reason == NULL)
@@ -127,50 +122,6 @@ static int ask_topics(struct kafka_source *s)
 	return (int)partitions;
 }
 
-/* [suspends] Whether all topics are there, while we run; one that is gone holds no other up. When one goes or comes back the group is asked
- * for another assignment: a topic that was made anew under our positions would not be read from its start. */
-static int watch_topics(struct kafka_source *s)
-{
-	char missing[sizeof s->missing] = "";
-	bool known = true;
-	int rc;
-
-	for (size_t i = 0; i < s->options.n_topics; i++) {
-		const char *topic = s->options.topics[i];
-
-		rc = kafka_client_partitions(s->client, topic, kafka_source_deadline(ASK_TIMEOUT_MS));
-		if (rc == -ECANCELED)
-			return rc;
-		if (rc == -ENOENT)
-			snprintf(missing, sizeof missing, "kafka: topic %s does not exist", topic);
-		known = known && (rc >= 0 || rc == -ENOENT);
-	}
-	if ((known || missing[0] != '\0') && strcmp(missing, s->missing) != 0) {
-		if (missing[0] != '\0')
-			log_warn("a topic is missing, the others go on", LOG_STR("reason", missing));
-		else
-			log_info("all topics are there again");
-		memcpy(s->missing, missing, sizeof missing);
-		s->look_due = true;
-	}
-	rc = s->look_due ? kafka_client_look_again(s->client, kafka_source_deadline(ASK_TIMEOUT_MS)) : 0;
-	s->look_due = s->look_due && rc < 0;
-	return rc;
-}
-
-static int watch_body(void *arg)
-{
-	struct kafka_source *s = arg;
-	int rc;
-
-	do {
-		rc = co_sleep_ms(WATCH_MS);
-		if (rc == 0 && s->joined && kafka_client_trouble(s->client) == NULL)
-			rc = watch_topics(s);
-	} while (rc != -ECANCELED);
-	return rc;
-}
-
 static int join_group(struct kafka_source *s, unsigned partitions)
 {
 	struct kafka_options client = client_options(&s->options);
@@ -186,8 +137,7 @@ static int join_group(struct kafka_source *s, unsigned partitions)
 	}
 	s->group = co_task_new_static(kafka_source_group_body, s, "kafka group");
 	s->committer = co_task_new_static(kafka_source_commit_body, s, "kafka commits");
-	s->watcher = co_task_new_static(watch_body, s, "kafka topics");
-	if (s->group != NULL && s->committer != NULL && s->watcher != NULL)
+	if (s->group != NULL && s->committer != NULL)
 		return 0;
 	snprintf(s->fatal, sizeof s->fatal, "kafka: out of memory");
 	return -ENOMEM;
@@ -402,7 +352,6 @@ unsigned kafka_source_drain(struct kafka_source *source, int64_t deadline_us)
 	s->draining = true;
 	atomic_store(&s->paused, true);
 	end_task(&s->starter, true);
-	end_task(&s->watcher, true);
 	for (unsigned i = 0; i < s->n_seats; i++)
 		s->seats[i].deadline_us = deadline_us;
 	kafka_source_each_seat(s, drain_seat);

@@ -155,8 +155,6 @@ static int check_gap(struct kafka_source *s, struct place *place)
 
 	int rc = to > 0 ? kafka_client_offsets(s->client, &part, 1, kafka_source_deadline(ASK_TIMEOUT_MS)) : -EAGAIN;
 
-	if (rc == 0)
-		rc = part.err;
 	if (rc < 0)
 		return rc;
 	atomic_store(&place->shared.gap_to, 0);

@@ -15,7 +15,6 @@
 
 enum {
 	ASK_TIMEOUT_MS = 5000, COMMIT_TIMEOUT_MS = 5000, DRAINED_COMMIT_MS = 1000, RETRY_MS = 500, NO_MEMORY_MS = 100,
-	MISSING_TRIES = 10,             /* a topic that was just made is unknown to some broker for a moment */
 };
 
 /* ---- places ---- */
@@ -130,23 +129,8 @@ void kafka_source_each_seat(struct kafka_source *s, int (*body)(void *seat))
 
 /* ---- where to start ---- */
 
-/* What is asked again: whatever can't be told; what is missing or forbidden too, at first. Later that is left out. */
-static int asked_again(int err, bool missing_too)
-{
-	return missing_too || (err != -ENOENT && err != -EACCES) ? err : 0;
-}
-
-static int any_asked_again(const struct kafka_part *parts, size_t n, bool missing_too)
-{
-	int rc = 0;
-
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = asked_again(parts[i].err, missing_too);
-	return rc;
-}
-
-/* [suspends] The parts of all topics; NULL: not known yet. */
-static struct kafka_part *all_parts(struct kafka_source *s, bool missing_too, size_t *ret_n)
+/* [suspends] The parts of all topics, asked until known; NULL when cancelled. */
+static struct kafka_part *all_parts(struct kafka_source *s, size_t *ret_n)
 {
 	struct kafka_part *parts = NULL, *more;
 	size_t n = 0;
@@ -154,8 +138,6 @@ static struct kafka_part *all_parts(struct kafka_source *s, bool missing_too, si
 	for (size_t i = 0; i < s->options.n_topics; i++) {
 		int count = kafka_client_partitions(s->client, s->options.topics[i], kafka_source_deadline(ASK_TIMEOUT_MS));
 
-		if (count < 0 && asked_again(count, missing_too) == 0)
-			continue;
 		more = count > 0 ? mem_resize(parts, (n + (size_t)count) * sizeof *parts) : NULL;
 		if (more == NULL) {
 			mem_free(parts);
@@ -172,7 +154,7 @@ static struct kafka_part *all_parts(struct kafka_source *s, bool missing_too, si
 static bool any_committed(const struct kafka_part *parts, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (parts[i].err == 0 && parts[i].committed >= 0)
+		if (parts[i].committed >= 0)
 			return true;
 	return false;
 }
@@ -181,7 +163,7 @@ static bool any_committed(const struct kafka_part *parts, size_t n)
 static void note_commits(struct kafka_source *s, const struct kafka_part *parts, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		s->has_commits = s->has_commits || (parts[i].err == 0 && parts[i].committed > 0);
+		s->has_commits = s->has_commits || parts[i].committed > 0;
 }
 
 static int begin_store(void *arg)
@@ -194,17 +176,11 @@ static int begin_store(void *arg)
 static int commit_latest(struct kafka_source *s, struct kafka_part *all, size_t n)
 {
 	int rc = worker_call(s->seats[0].worker, begin_store, s->seats[0].intake);
-	size_t readable = 0;
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < n; i++) {
-		if (all[i].err == 0) {
-			all[i].offset = all[i].high;
-			all[readable++] = all[i];
-		}
-	}
-	n = readable;
+	for (size_t i = 0; i < n; i++)
+		all[i].offset = all[i].high;
 	rc = kafka_client_commit(s->client, all, n, kafka_source_deadline(COMMIT_TIMEOUT_MS));
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = all[i].err;
@@ -214,22 +190,19 @@ static int commit_latest(struct kafka_source *s, struct kafka_part *all, size_t 
 static void start_at(struct kafka_part *parts, size_t n, enum kafka_start start)
 {
 	for (size_t i = 0; i < n; i++)
-		if (parts[i].err == 0)
-			parts[i].offset = start == KAFKA_START_LATEST ? parts[i].high : parts[i].low;
+		parts[i].offset = start == KAFKA_START_LATEST ? parts[i].high : parts[i].low;
 }
 
 /* [suspends] None of our partitions has an offset: does the group have any elsewhere? 0 with offsets set, or try again. */
-static int start_new_group(struct kafka_source *s, struct kafka_part *parts, size_t n, bool missing_too)
+static int start_new_group(struct kafka_source *s, struct kafka_part *parts, size_t n)
 {
 	size_t n_all = 0;
-	struct kafka_part *all = all_parts(s, missing_too, &n_all);
+	struct kafka_part *all = all_parts(s, &n_all);
 	int rc;
 
 	if (all == NULL)
 		return -EAGAIN;
 	rc = kafka_client_offsets(s->client, all, n_all, kafka_source_deadline(ASK_TIMEOUT_MS));
-	if (rc == 0)
-		rc = any_asked_again(all, n_all, missing_too);
 	if (rc == 0 && any_committed(all, n_all)) {
 		note_commits(s, all, n_all);
 		start_at(parts, n, KAFKA_START_EARLIEST);       /* ours were added later */
@@ -268,60 +241,32 @@ static void start_at_committed(struct kafka_part *p)
 	}
 }
 
-static bool any_readable(const struct kafka_part *parts, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (parts[i].err == 0)
-			return true;
-	return false;
-}
-
-static int choose_once(struct kafka_source *s, struct kafka_part *parts, size_t n, bool missing_too)
+static int choose_once(struct kafka_source *s, struct kafka_part *parts, size_t n)
 {
 	int rc = kafka_client_offsets(s->client, parts, n, kafka_source_deadline(ASK_TIMEOUT_MS));
 
-	if (rc == 0)
-		rc = any_asked_again(parts, n, missing_too);
 	if (rc < 0)
 		return rc;
 	if (!any_committed(parts, n))
-		return any_readable(parts, n) ? start_new_group(s, parts, n, missing_too) : 0;
+		return start_new_group(s, parts, n);
 	note_commits(s, parts, n);
 	for (size_t i = 0; i < n; i++)
-		if (parts[i].err == 0)
-			start_at_committed(&parts[i]);
+		start_at_committed(&parts[i]);
 	return 0;
-}
-
-/* What is left out is read from the next assignment on: the group gives one when the topic is there. */
-static void say_left_out(struct kafka_source *s, const struct kafka_part *parts, size_t n)
-{
-	s->left_out[0] = '\0';
-	for (size_t i = 0; i < n; i++) {
-		if (parts[i].err == 0)
-			continue;
-		snprintf(s->left_out, sizeof s->left_out, "kafka: %s/%" PRId32 " can't be read: %s", parts[i].topic, parts[i].partition,
-			 parts[i].err == -EACCES ? "not authorised" : "no such topic or partition");
-		log_error("partition is left out", LOG_STR("topic", parts[i].topic), LOG_INT("partition", parts[i].partition),
-			  LOG_INT("errno", -parts[i].err));
-	}
 }
 
 /* [suspends] Sets where each part starts, however long Kafka needs to say; leaves them at -1 when draining or with a fatal error. */
 static void choose_offsets(struct kafka_source *s, struct kafka_part *parts, size_t n)
 {
-	unsigned tries = 0;
-	int rc = 0;
+	int rc;
 
-	while (!s->draining && (rc = choose_once(s, parts, n, tries++ < MISSING_TRIES)) < 0) {
+	while (!s->draining && (rc = choose_once(s, parts, n)) < 0) {
 		kafka_source_trouble(s, "kafka: offsets of group %s can't be read", s->options.group_id);
 		log_warn("waiting for committed offsets", LOG_INT("errno", -rc));
 		if (co_sleep_ms(RETRY_MS) < 0)
 			break;
 	}
 	s->trouble[0] = '\0';
-	if (rc == 0)
-		say_left_out(s, parts, n);
 }
 
 /* ---- assigned ---- */
@@ -396,7 +341,6 @@ static void on_assign(struct kafka_source *s, struct kafka_rebalance *r)
 	int rc;
 
 	s->epoch++;
-	s->left_out[0] = '\0';
 	if (r->n > 0)
 		choose_offsets(s, r->parts, r->n);
 	for (size_t i = 0; i < r->n; i++) {

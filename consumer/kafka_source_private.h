@@ -41,7 +41,7 @@ struct kafka_source {
 	struct kafka_sink *sink;
 	struct co_loop *loop;
 	struct kafka_client *prober, *client;   /* one after the other */
-	struct co_future *starter, *group, *committer, *watcher;
+	struct co_future *starter, *group, *committer;
 	struct co_event commit_due;
 	struct co_semaphore committing;         /* one commit at a time */
 	struct list places;
@@ -49,12 +49,9 @@ struct kafka_source {
 	unsigned commit_failures;               /* in a row */
 	bool answering;                         /* a rebalance is under way in the group's task */
 	bool joined, draining, rejected;        /* rejected: the last commit was; nothing is read until one is taken */
-	bool look_due;                          /* a topic went or came: the group is to be asked for another assignment */
 	bool has_commits;                       /* the group, made before this start or by others */
 	_Atomic bool paused, commit_posted;
 	char trouble[160], commit_trouble[360], fatal[300];
-	char left_out[360];                     /* a partition of this assignment that can't be read */
-	char missing[300];                      /* a topic that is gone while we run */
 	unsigned n_seats;
 	struct kafka_source_seat seats[];
 };

@@ -6,7 +6,6 @@ import pytest
 
 from conftest import SLOW, size
 from proc import until
-from smstrackd import jobs
 
 N = size(8000, 100000)
 AWAY_REDIS_S, AWAY_KAFKA_S = size(3, 10), size(5, 20)
@@ -89,29 +88,3 @@ def test_a_drain_while_redis_is_away_says_so(world):
     assert d.drain() == 0
     records = world.records.check()
     world.check_ledger([f"m{i:07d}" for i in range(200)], records)
-
-
-def test_a_topic_that_is_deleted_holds_no_other_up(world):
-    """/readyz names it; the other topic goes on; when it is made again, it is read again."""
-    world.open(partitions=2)
-    other = world.topic + ".other"
-    world.kafka.create(other, partitions=2)
-    d = world.daemon({"kafka": {"topics": f"{world.topic},{other}"}})
-
-    def both(prefix):
-        world.produce(20, prefix)
-        world.kafka.produce(other, jobs(20, prefix + "-other"))
-        world.wait_committed()
-        world.kafka.wait_committed(world.group, other, 60 * SLOW)
-    both("before")
-    world.kafka.delete(other)
-    until(lambda: names(d, f"topic {other} does not exist"), 60 * SLOW, "/readyz names the topic")
-    until(lambda: {p["topic"] for p in d.get("/v1/partitions")[1]["partitions"]} == {world.topic}, 60 * SLOW, "the other topic is read alone")
-    world.produce(20, "meanwhile")
-    world.wait_committed()
-    assert names(d, f"topic {other} does not exist")
-    world.kafka.create(other, partitions=2)
-    both("after")
-    until(lambda: d.get("/readyz")[0] == 200, 60 * SLOW, "ready again")
-    assert world.provider.ledger_lines() == 100
-    assert d.drain() == 0

@@ -371,13 +371,6 @@ void kafka_client_answer(struct kafka_client *client, struct kafka_rebalance *re
 	client->users--;
 }
 
-/* No topic comes or goes here. */
-int kafka_client_look_again(struct kafka_client *client, int64_t deadline_us)
-{
-	(void)client, (void)deadline_us;
-	return 0;
-}
-
 static void offsets_at_broker(struct request *r)
 {
 	for (size_t i = 0; i < r->n; i++) {

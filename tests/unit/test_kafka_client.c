@@ -136,35 +136,6 @@ CASE(test_kafka_client_commit_answers_part_by_part)
 	return 0;
 }
 
-/* One partition without an answer took all others' with it. */
-CASE(test_kafka_client_offsets_come_part_by_part)
-{
-	struct kafka_rebalance *r;
-	struct kafka_client *c = join(&r);
-	struct kafka_part parts[] = { { .topic = "jobs", .partition = 77, .high = -7 },
-				      { .topic = "jobs", .partition = 0, .high = -7, .err = -EAGAIN },
-				      { .topic = "jobs", .partition = 1, .high = -7, .offset = 3 } };
-	struct co_future *closing;
-
-	(void)arg;
-	kafka_client_answer(c, r);      /* nothing is read */
-	assert_int_equal(kafka_client_commit(c, &parts[2], 1, in_time()), 0);
-	assert_int_equal(kafka_client_offsets(c, parts, 3, in_time()), 0);
-	assert_int_equal(parts[0].err, -ENOENT);
-	for (int i = 1; i < 3; i++) {
-		assert_int_equal(parts[i].err, 0);
-		assert_int_equal(parts[i].high, 0);
-	}
-	assert_int_equal(parts[1].committed, -1);
-	assert_int_equal(parts[2].committed, 3);
-	closing = co_task_new_static(close_body, c, "close");
-	while (kafka_client_next(c, &r) == 0)
-		kafka_client_answer(c, r);
-	assert_int_equal(co_await(closing), 0);
-	co_unref(closing);
-	return 0;
-}
-
 /* It was destroyed with a line in the log, while later offsets might be committed past it. */
 CASE(test_kafka_client_record_past_its_queue_is_fatal)
 {
@@ -220,7 +191,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kafka_client_refused_close_takes_all_back),
 		cmocka_unit_test(test_kafka_client_commit_answers_part_by_part),
-		cmocka_unit_test(test_kafka_client_offsets_come_part_by_part),
 		cmocka_unit_test(test_kafka_client_commit_may_be_answered_late),
 		cmocka_unit_test(test_kafka_client_record_past_its_queue_is_fatal),
 	};
