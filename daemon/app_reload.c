@@ -211,6 +211,7 @@ static void on_provider_order(void *arg)
 		route_reconfigure(worker_route(order->worker), i, &order->providers[i].options, order->providers[i].allow_to);
 		order->providers[i].allow_to = NULL;
 	}
+	route_reconfigured(worker_route(order->worker));
 	order_free(order);
 }
 

@@ -446,6 +446,10 @@ void route_reconfigure(struct route *r, size_t index, const struct provider_opti
 	p->inflight_max = share_of(r, options->max_inflight);
 	breaker_set(&p->breaker, options->breaker_failures, (int64_t)options->breaker_open_ms * 1000, clock_mono_us());
 	p->gateway->ops->set_limits(p->gateway, &p->options, r->count);
+}
+
+void route_reconfigured(struct route *r)
+{
 	match_waiters(r);
 	wake(r);
 }

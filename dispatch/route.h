@@ -45,9 +45,11 @@ struct gateway *route_gateway(const struct route_provider *p);
 const struct provider_options *route_options(const struct route_provider *p);
 
 /* Provider number `index` (as in route_new()) goes on by what of `options` can change while it runs: weight, limits, times, allow_to,
- * split, dry_run; the rest of it isn't looked at. It holds for who waits and who comes; what is admitted goes on. `allow_to` stands for
- * the options' own and becomes the route's: heap, or NULL for all numbers. A shared pool is the caller's to set before. */
+ * split, dry_run; the rest of it isn't looked at. What is admitted goes on. `allow_to` stands for the options' own and becomes the route's:
+ * heap, or NULL for all numbers. A shared pool is the caller's to set before. */
 void route_reconfigure(struct route *r, size_t index, const struct provider_options *options, char *allow_to);
+/* After the last of them, in the same turn: holds for who waits as well, who would else be refused by half of a change. */
+void route_reconfigured(struct route *r);
 
 /* The operator's pause: nothing new goes to it until resumed. All where name is NULL. -ENOENT. */
 int route_pause(struct route *r, const char *name, bool paused);

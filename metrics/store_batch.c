@@ -98,6 +98,7 @@ uint8_t batch_label(struct batch *b, const struct batch_label *label)
 		p = provider_len > 0 ? put(p, label->provider, provider_len) : p;
 		*p++ = '|';
 	}
+	CHECK(label->campaign_len + country_len + 2 <= sizeof text);
 	p = put(p, label->campaign, label->campaign_len);
 	*p++ = '|';
 	p = put(p, label->country, country_len);

@@ -12,7 +12,7 @@
 #include "metrics/store_private.h"
 
 /* Where a claim's answer has what it found settled (claim.lua, duplicate()). */
-enum { FOUND_PROVIDER = 6, FOUND_CAMPAIGN, FOUND_COUNTRY, FOUND_RECORD, FOUND_IDS };
+enum { FOUND_PROVIDER = 6, FOUND_CAMPAIGN, FOUND_COUNTRY, FOUND_RECORD, FOUND_IDS, LABEL_WORD_MAX = 64 };
 
 /* The next batch of a kind that has messages, taken out; NULL: none. */
 static struct batch *next_batch(struct store *s, unsigned kind)
@@ -153,7 +153,9 @@ static bool is_found(const struct redis_value *d)
 	for (size_t k = FOUND_PROVIDER; k < FOUND_IDS; k++)
 		if (k >= d->n || d->items[k].type != REDIS_VALUE_STRING)
 			return false;
-	return d->items[FOUND_RECORD].len > 4;
+	/* What is stored may be another's: nothing longer than we write goes into a label. */
+	return d->items[FOUND_RECORD].len > 4 && d->items[FOUND_PROVIDER].len <= LABEL_WORD_MAX &&
+	       d->items[FOUND_CAMPAIGN].len <= LABEL_WORD_MAX && d->items[FOUND_COUNTRY].len <= LABEL_WORD_MAX;
 }
 
 static void log_bad(struct store *s, const struct batch *b, unsigned i, const struct redis_value *d)

@@ -358,6 +358,12 @@ static void test_route_gives_an_unsent_probe_to_the_next(void **state)
 	run(body_probe_given_back);
 }
 
+static void reload(struct route *r, size_t index, const struct provider_options *options, char *allow_to)
+{
+	route_reconfigure(r, index, options, allow_to);
+	route_reconfigured(r);
+}
+
 /* Every option that the table calls reloadable is taken over, and no other. */
 static int body_reloadable(void *arg)
 {
@@ -387,7 +393,7 @@ static int body_reloadable(void *arg)
 		else
 			*(const char **)(void *)((char *)&is + o->offset) = "other";
 		assert_memory_not_equal((char *)&is + o->offset, (char *)&was[0] + o->offset, o->size);
-		route_reconfigure(r, 0, &is, NULL);
+		reload(r, 0, &is, NULL);
 		changed = memcmp((const char *)route_options(p) + o->offset, (char *)&is + o->offset, o->size) == 0;
 		if (changed != o->reloadable)
 			fail_msg("%s: %s", o->key, changed ? "is taken over, the table says that it is not" : "is not taken over");
@@ -423,22 +429,22 @@ static int body_reload_limits(void *arg)
 	while (route_waiting(r) < 1)
 		co_yield();
 	options[0].max_inflight = 2;
-	route_reconfigure(r, 0, &options[0], NULL);
+	reload(r, 0, &options[0], NULL);
 	assert_int_equal(co_await(task), 0);
 	assert_int_equal(asker.rc, 0);
 	options[0].max_inflight = 1;
-	route_reconfigure(r, 0, &options[0], NULL);
+	reload(r, 0, &options[0], NULL);
 	route_done(r, asker.p, asker.ticket, &accepted, 1);
 	assert_int_equal(route_admit(r, &req, in_ms(5), &again, &ticket_again, &why), -ETIMEDOUT);
 	route_done(r, p, ticket, &accepted, 1);
 	/* one a second, and the second waits for that; not any more when there is no limit */
 	options[0].rate = 1;
-	route_reconfigure(r, 0, &options[0], NULL);
+	reload(r, 0, &options[0], NULL);
 	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), 0);
 	route_done(r, p, ticket, &accepted, 1);
 	assert_int_equal(route_admit(r, &req, in_ms(5), &again, &ticket_again, &why), -ETIMEDOUT);
 	options[0].rate = 0;
-	route_reconfigure(r, 0, &options[0], NULL);
+	reload(r, 0, &options[0], NULL);
 	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), 0);
 	route_done(r, p, ticket, &accepted, 1);
 	co_unref(task);
@@ -470,9 +476,9 @@ static int body_reload_allow_to(void *arg)
 	task = co_task_new(ask, &asker, "asker");       /* to +491701 */
 	while (route_waiting(r) < 1)
 		co_yield();
-	route_reconfigure(r, 1, &options[1], mem_strdup("+43"));
+	reload(r, 1, &options[1], mem_strdup("+43"));
 	assert_int_equal(route_waiting(r), 1);
-	route_reconfigure(r, 0, &options[0], mem_strdup("+43"));
+	reload(r, 0, &options[0], mem_strdup("+43"));
 	assert_int_equal(co_await(task), 0);
 	assert_int_equal(asker.rc, -ENOENT);
 	assert_int_equal(route_waiting(r), 0);
@@ -481,7 +487,7 @@ static int body_reload_allow_to(void *arg)
 	req.to = "+491701";
 	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p[0], &ticket[0], &why), -ENOENT);
 	assert_string_equal(why, "not_allowed");
-	route_reconfigure(r, 1, &options[1], NULL);
+	reload(r, 1, &options[1], NULL);
 	pinned.to = req.to;
 	assert_int_equal(route_admit(r, &pinned, CLOCK_NEVER, &p[0], &ticket[0], &why), 0);
 	route_done(r, p[0], ticket[0], &accepted, 1);
@@ -494,6 +500,43 @@ static void test_route_goes_by_another_allow_to(void **state)
 {
 	(void)state;
 	run(body_reload_allow_to);
+}
+
+/* Regression: numbers that go from one provider to another were refused half-way, by the first one's change. */
+static int body_reload_moves_numbers(void *arg)
+{
+	struct provider_options options[] = { provider("a", 1, 1), provider("b", 1, 1) };
+	struct route *r = make(options, 2);
+	struct route_request req = { .to = "+491701", .parts = 1 };
+	struct asker asker = { .r = r, .rc = 1 };
+	struct route_provider *p;
+	struct co_future *task;
+	const char *why = NULL;
+	uint32_t ticket;
+
+	(void)arg;
+	reload(r, 1, &options[1], mem_strdup("+43"));
+	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
+	task = co_task_new(ask, &asker, "asker");       /* to +491701 */
+	while (route_waiting(r) < 1)
+		co_yield();
+	route_reconfigure(r, 0, &options[0], mem_strdup("+43"));
+	route_reconfigure(r, 1, &options[1], mem_strdup("+49"));
+	route_reconfigured(r);
+	assert_int_equal(co_await(task), 0);
+	assert_int_equal(asker.rc, 0);
+	assert_string_equal(route_options(asker.p)->name, "b");
+	route_done(r, asker.p, asker.ticket, &accepted, 1);
+	route_done(r, p, ticket, &accepted, 1);
+	co_unref(task);
+	route_free(r);
+	return 0;
+}
+
+static void test_route_moves_numbers_between_providers(void **state)
+{
+	(void)state;
+	run(body_reload_moves_numbers);
 }
 
 static int body_pause(void *arg)
@@ -546,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_route_takes_over_what_is_reloadable),
 		cmocka_unit_test(test_route_goes_by_other_limits),
 		cmocka_unit_test(test_route_goes_by_another_allow_to),
+		cmocka_unit_test(test_route_moves_numbers_between_providers),
 		cmocka_unit_test(test_route_pauses_and_resumes),
 		cmocka_unit_test(test_route_prefixes),
 	};
