@@ -72,7 +72,7 @@ class Coro(Subject):
             yield from lines(run(self.program("runtime_bench"), "parked", str(n)), "coro")
         # Memory that nobody has used for a while costs whoever comes first twice as much on a virtual machine: that one isn't counted.
         run(self.program("runtime_bench"), "bare", str(PARKED))
-        for _ in range(2):
+        for _ in range(3):
             yield from lines(run(self.program("runtime_bench"), "bare", str(PARKED)), "bare")
             yield from lines(run(self.program("runtime_bench"), "parked", str(PARKED)), "coro")
         if first and shutil.which("valgrind"):
