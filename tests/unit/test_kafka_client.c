@@ -72,6 +72,19 @@ static int close_body(void *arg)
 	return 0;
 }
 
+/* Closes c and lets go of what it asks back on the way. */
+static void close_client(struct kafka_client *c)
+{
+	struct co_future *closing = co_task_new_static(close_body, c, "close");
+	struct kafka_rebalance *r;
+
+	assert_non_null(closing);
+	while (kafka_client_next(c, &r) == 0)
+		kafka_client_answer(c, r);
+	assert_int_equal(co_await(closing), 0);
+	co_unref(closing);
+}
+
 static void on_loop(co_body_fn *body)
 {
 	struct co_loop *loop = co_loop_new();
@@ -120,7 +133,6 @@ CASE(test_kafka_client_commit_answers_part_by_part)
 	struct kafka_client *c = join(&r);
 	struct kafka_part parts[] = { { .topic = "jobs", .partition = 0, .offset = 3 }, { .topic = "jobs", .partition = 1, .offset = 4 },
 				      { .topic = "jobs", .partition = 77, .offset = 3 } };
-	struct co_future *closing;
 
 	(void)arg;
 	kafka_client_answer(c, r);      /* nothing is read */
@@ -128,11 +140,7 @@ CASE(test_kafka_client_commit_answers_part_by_part)
 	assert_int_equal(parts[0].err, 0);
 	assert_int_equal(parts[1].err, 0);
 	assert_int_equal(parts[2].err, -ENOENT);
-	closing = co_task_new_static(close_body, c, "close");
-	while (kafka_client_next(c, &r) == 0)
-		kafka_client_answer(c, r);
-	assert_int_equal(co_await(closing), 0);
-	co_unref(closing);
+	close_client(c);
 	return 0;
 }
 
@@ -142,7 +150,6 @@ CASE(test_kafka_client_record_past_its_queue_is_fatal)
 	struct kafka_rebalance *r;
 	struct kafka_client *c = join(&r);
 	struct kafka_part part = { .topic = "jobs", .partition = 0, .offset = 1 };
-	struct co_future *closing;
 
 	(void)arg;
 	for (size_t i = 0; i < r->n; i++)
@@ -154,11 +161,7 @@ CASE(test_kafka_client_record_past_its_queue_is_fatal)
 		assert_int_equal(co_sleep_ms(1), 0);
 	assert_string_equal(kafka_client_trouble(c), "kafka: fatal: a record came past its partition's queue");
 	assert_int_equal(kafka_client_commit(c, &part, 1, in_time()), -ESTALE);
-	closing = co_task_new_static(close_body, c, "close");
-	while (kafka_client_next(c, &r) == 0)
-		kafka_client_answer(c, r);
-	assert_int_equal(co_await(closing), 0);
-	co_unref(closing);
+	close_client(c);
 	return 0;
 }
 
@@ -168,7 +171,6 @@ CASE(test_kafka_client_commit_may_be_answered_late)
 	struct kafka_rebalance *r;
 	struct kafka_client *c = join(&r);
 	struct kafka_part *part = calloc(1, sizeof *part);
-	struct co_future *closing;
 
 	(void)arg;
 	kafka_client_answer(c, r);
@@ -178,11 +180,7 @@ CASE(test_kafka_client_commit_may_be_answered_late)
 	free(part);
 	while (!list_empty(&c->commits))
 		assert_int_equal(co_sleep_ms(1), 0);
-	closing = co_task_new_static(close_body, c, "close");
-	while (kafka_client_next(c, &r) == 0)
-		kafka_client_answer(c, r);
-	assert_int_equal(co_await(closing), 0);
-	co_unref(closing);
+	close_client(c);
 	return 0;
 }
 
