@@ -1,6 +1,7 @@
 /* guard.c: see guard.h. */
 #include "dispatch/coro/guard.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ static bool advise_many(const struct co_pages *pages, size_t n, int advice)
 	for (size_t i = 0; i < n; i++)
 		bytes += pages[i].bytes;
 	rc = syscall(SYS_process_madvise, PIDFD_SELF_THREAD_GROUP, pages, n, advice, 0);
-	if (rc < 0)
+	if (rc < 0 && errno != ENOMEM && errno != EAGAIN && errno != EINTR)
 		atomic_store_explicit(&refused, true, memory_order_relaxed);
 	return rc == (long)bytes;
 }

@@ -1,6 +1,7 @@
 /* dispatch/coro/stack.c, pool.c, context: memory under the tasks. */
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -270,6 +271,27 @@ static void test_coro_stack_burst_guards(void **state)
 	co_stacks_fini(&s);
 }
 
+/* Regression: memory that ran short for one call made every later burst ask page by page, for good. */
+static void test_coro_guard_asks_again_after_a_shortage(void **state)
+{
+	size_t page = co_stack_guard_bytes();
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct co_pages pages[] = { { p, page }, { p + page, page } };
+
+	(void)state;
+	assert_ptr_not_equal(p, MAP_FAILED);
+	if (!co_guard_install_many(pages, 2)) {
+		munmap(p, 2 * page);
+		print_message("no guards by the many here\n");
+		skip();
+	}
+	munmap(p, 2 * page);
+	assert_false(co_guard_install_many(pages, 2));          /* ENOMEM: nothing is mapped there */
+	assert_ptr_not_equal(mmap(p, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), MAP_FAILED);
+	assert_true(co_guard_install_many(pages, 2));
+	munmap(p, 2 * page);
+}
+
 /* ---- pool ---- */
 
 static void test_coro_pool_sizes(void **state)
@@ -391,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_coro_stack_crowd),
 		cmocka_unit_test(test_coro_stack_burst),
 		cmocka_unit_test(test_coro_stack_burst_guards),
+		cmocka_unit_test(test_coro_guard_asks_again_after_a_shortage),
 		cmocka_unit_test(test_coro_pool_sizes),
 		cmocka_unit_test(test_coro_pool_reuse),
 		cmocka_unit_test(test_coro_pool_trim),
