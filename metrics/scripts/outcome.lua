@@ -83,6 +83,21 @@ local function catch_up(r, p, c)
 	end
 end
 
+-- A record that somebody found and writes again brings what others had counted in it. True: there was something to make up for.
+local function catch_up_words(r, p, c)
+	local fields, more = { [EXTRAS] = label(r, p[PROVIDER]) .. 'extra_sends', [DUPLICATES] = label(r) .. 'duplicates' }, false
+	local settled = r[STATE] >= SENT and token(r)   -- who settles it now is no extra one, whatever came first before
+	for element, field in pairs(fields) do
+		for _, word in ipairs(p[element] or {}) do
+			if word ~= settled and remember(r, element, word) then
+				add(c, field, 1)
+				more = true
+			end
+		end
+	end
+	return more
+end
+
 -- A record that was never claimed (the API's, a tombstone) gets its cohort here.
 local function first_claim(r, p, c)
 	r[PARTS] = math.max(r[PARTS], p[PARTS])
@@ -120,10 +135,10 @@ local function finish(r, state, p, c)
 	add(c, label(r, r[PROVIDER]) .. NAMES[state], 1)
 end
 
-local function settle_sent(i, r, p, c)
+local function settle_sent(i, r, p, c, more)
 	if r[STATE] >= SENT and r[STATE] <= UNKNOWN then
 		if is_own(r, p) or not remember(r, EXTRAS, token(p)) then
-			return nil
+			return more and commit(i, r, c) or nil
 		end
 		add(c, label(r, p[PROVIDER]) .. 'extra_sends', 1)
 		return commit(i, r, c, 1)
@@ -154,11 +169,12 @@ local function may_end(r, p)
 end
 
 local function settle(i, r, p, c)
+	local more = (p[EXTRAS] or p[DUPLICATES]) and r[CLAIMED] and catch_up_words(r, p, c)
 	if p[STATE] == SENT then
-		return settle_sent(i, r, p, c)
+		return settle_sent(i, r, p, c, more)
 	end
 	if not may_end(r, p) then
-		return nil
+		return more and commit(i, r, c) or nil
 	end
 	first_claim(r, p, c)
 	catch_up(r, p, c)
@@ -249,14 +265,12 @@ local function anew(p, c, step)
 		r[element] = p[element]
 	end
 	r[STATE], r[UNCERTAIN], r[PROVIDER], r[SENT_AT], r[IDS], r[ERROR], r[ENDED] = SENDING, 0, false, false, false, false, false
+	r[EXTRAS], r[DUPLICATES] = false, false
 	local t = redis.call('TIME')
 	r[LEASE] = t[1] * 1000 + floor(t[2] / 1000) + GRACE_MS
 	r[INSTANCE] = p[INSTANCE] or ''
 	c.new = true
 	add(c, label(r) .. 'accepted', 1)
-	-- Only a record that was found and is written again has these.
-	add(c, label(r, p[PROVIDER]) .. 'extra_sends', r[EXTRAS] and #r[EXTRAS] or 0)
-	add(c, label(r) .. 'duplicates', r[DUPLICATES] and #r[DUPLICATES] or 0)
 	return r
 end
 
