@@ -139,6 +139,19 @@ class Smstrackd:
     def signal(self, sig):
         self.proc.signal(sig)
 
+    def stand_still(self):
+        """STOP, and all its threads have stopped; kill() ends it."""
+        self.signal(signal.SIGSTOP)
+        tasks = f"/proc/{self.pid}/task"
+
+        def stopped():
+            states = []
+            for t in os.listdir(tasks):
+                with open(f"{tasks}/{t}/stat") as f:
+                    states.append(f.read().rsplit(")", 1)[1].split()[0])
+            return set(states) == {"T"}
+        until(stopped, 10, "every thread stands still", every=0.002)
+
     def alive(self):
         return self.proc is not None and self.proc.alive()
 
