@@ -45,4 +45,4 @@ X(COUNTER_LOGS_WENT_BACK, "smstrack_logs_went_back_total", TOTAL, "Partitions wh
 X(COUNTER_REPLIES_WITHOUT_ID, "smstrack_replies_without_id_total", TOTAL, "Accepting replies of providers in which no message id was found.")
 X(COUNTER_CANCELLED, "smstrack_cancelled_total", TOTAL, "Messages that were called back before they were written.")
 X(COUNTER_HELD, "smstrack_held_total", TOTAL, "Messages held: nobody knows whether they were sent, and their policy says hold.")
-X(COUNTER_NOTIFY_DROPPED, "smstrack_notify_dropped_total", TOTAL, "Times that the service manager had no room for a word; READY, RELOADING and STOPPING are said again.")
+X(COUNTER_NOTIFY_DROPPED, "smstrack_notify_dropped_total", TOTAL, "Words that the service manager had no room for; what it must not miss is said again.")
