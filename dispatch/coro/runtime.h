@@ -39,6 +39,12 @@ struct co_task {
 	struct co_future *awaiting;     /* a reference is held */
 	struct co_context context;
 	struct co_stack *stack;         /* from its first run on */
+	unsigned cancelling;            /* requests */
+	bool must_cancel;               /* one is to be delivered at the next suspension */
+	bool finished;
+	bool text_is_own;               /* by co_fail() */
+	int rc;
+	/* Up to here, two cache lines, all that a cancel needs. */
 	struct list all;
 	co_body_fn *body;
 	void *arg;
@@ -46,11 +52,6 @@ struct co_task {
 	const char *name;
 	const char *why;                /* what it waits for, in a word */
 	int64_t born_us;
-	unsigned cancelling;            /* requests */
-	bool must_cancel;               /* one is to be delivered at the next suspension */
-	bool finished;
-	bool text_is_own;               /* by co_fail() */
-	int rc;
 	struct co_fiber fiber;
 	char name_buf[CO_TASK_NAME];
 };
