@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+__attribute__((weak)) void check_tell_who(void)
+{
+}
+
 void check_failed(const char *file, int line, const char *expr, const char *fmt, ...)
 {
 	va_list ap;
@@ -16,6 +20,7 @@ void check_failed(const char *file, int line, const char *expr, const char *fmt,
 		vfprintf(stderr, fmt, ap);
 		va_end(ap);
 	}
+	check_tell_who();
 	fputc('\n', stderr);
 	abort();
 }

@@ -8,6 +8,9 @@
 _Noreturn void check_failed(const char *file, int line, const char *expr, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5), cold));
 
+/* Adds to that line, on stderr, who was at work: nothing here, the current task where the runtime is linked (dispatch/coro/fault.c). */
+void check_tell_who(void);
+
 /* CHECK(cond) or CHECK(cond, "what was %d", wrong) */
 #define CHECK(cond, ...) \
 	((cond) ? (void)0 : check_failed(__FILE__, __LINE__, #cond, " " __VA_ARGS__))

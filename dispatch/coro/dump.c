@@ -94,6 +94,18 @@ static const struct co_task *awaiter_of(struct co_future *f)
 	return NULL;
 }
 
+const char *co_awaiter_name(struct co_future *f)
+{
+	const struct co_task *task = awaiter_of(f);
+
+	return task != NULL ? task->name : "?";
+}
+
+const char *co_waiters_name(const struct list *waiters)
+{
+	return co_awaiter_name(&list_entry(waiters->next, struct co_waiter, node)->future);
+}
+
 /* A task's mark tells its place: marks of earlier counts are all lower. */
 static void hang_up(struct place *places, size_t n, uint64_t first_mark)
 {

@@ -1,11 +1,12 @@
 /*
- * fault.c: SIGSEGV in the guard below a task's stack is told as what it is: whose stack, and where that task was spawned. The handler runs
- * on a stack of its own, one for each loop's thread. What is no overflow, and each overflow once it is told, goes to the handler that
- * was there before.
+ * fault.c: who was at work when the process ended. SIGSEGV in the guard below a task's stack is told as what it is: whose stack, and where
+ * that task was spawned. The handler runs on a stack of its own, one for each loop's thread. What is no overflow, and each overflow once
+ * it is told, goes to the handler that was there before. A failed check names the current task too.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -88,4 +89,13 @@ void co_fault_stop(struct co_loop *loop)
 	if (sigaltstack(NULL, &there) == 0 && there.ss_sp == loop->handler_stack)
 		sigaltstack(&none, NULL);
 	mem_free(loop->handler_stack);
+}
+
+void check_tell_who(void)
+{
+	const struct co_loop *loop = co_loop_current();
+	const struct co_task *task = loop != NULL ? loop->current : NULL;
+
+	if (task != NULL)
+		fprintf(stderr, " (in task \"%s\", spawned at %s:%u)", task->name, task->site->file, task->site->line);
 }

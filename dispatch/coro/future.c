@@ -44,7 +44,7 @@ struct co_future *co_ref(struct co_future *f)
 	return f;
 }
 
-static const char *name_of(const struct co_future *f)
+const char *co_future_name(const struct co_future *f)
 {
 	switch ((enum co_future_kind)f->kind) {
 	case CO_KIND_TASK:
@@ -60,21 +60,31 @@ static const char *name_of(const struct co_future *f)
 	return "future";
 }
 
+/* Nobody can complete it any more: whoever waits by callback is let go. Who waits otherwise holds a reference. */
+static void let_go(struct co_future *f)
+{
+	while (!list_empty(&f->done)) {
+		struct co_item *item = list_entry(f->done.next, struct co_item, node);
+
+		CHECK(item->kind == CO_ITEM_DONE, "\"%s\" lost its last reference while task \"%s\" waits for it", co_future_name(f),
+		      co_awaiter_name(f));
+		list_remove(&item->node);
+		list_entry(item, struct co_done_node, item)->f = NULL;
+	}
+}
+
 static void destroy(struct co_future *f)
 {
 	struct co_loop *loop = f->loop;
-	struct list *node;
 
 	if (f->state == CO_FAILED && !f->retrieved) {
 		f->retrieved = true;
 		if (loop->on_unretrieved != NULL)
-			loop->on_unretrieved(name_of(f), f->result, loop->on_unretrieved_arg);
+			loop->on_unretrieved(co_future_name(f), f->result, loop->on_unretrieved_arg);
 		else
-			fprintf(stderr, "coro: error %d of \"%s\" was never retrieved: %s\n", -f->result, name_of(f), co_error_text(f));
+			fprintf(stderr, "coro: error %d of \"%s\" was never retrieved: %s\n", -f->result, co_future_name(f), co_error_text(f));
 	}
-	/* Nobody can complete it any more: whoever waits by callback is let go. Tasks that wait hold a reference. */
-	while ((node = list_pop(&f->done)) != NULL)
-		list_entry(node, struct co_done_node, item.node)->f = NULL;
+	let_go(f);
 	switch ((enum co_future_kind)f->kind) {
 	case CO_KIND_FUTURE:
 		co_pool_release(&loop->pool, f, sizeof *f);
@@ -97,7 +107,7 @@ void co_unref(struct co_future *f)
 {
 	if (f == NULL)
 		return;
-	CHECK(f->refs > 0);
+	CHECK(f->refs > 0, "a reference is dropped once too often");
 	if (--f->refs == 0)
 		destroy(f);
 	else if (f->refs == 1 && f->kind == CO_KIND_GATHER)
@@ -125,7 +135,7 @@ static void wake_all(struct co_future *f)
 
 void co_future_finish(struct co_future *f, enum co_state state, int result)
 {
-	CHECK(f->state == CO_PENDING, "future is done already");
+	CHECK(f->state == CO_PENDING, "\"%s\" is done already", co_future_name(f));
 	f->state = (uint8_t)state;
 	f->result = result;
 	wake_all(f);
@@ -134,6 +144,7 @@ void co_future_finish(struct co_future *f, enum co_state state, int result)
 static void set(struct co_future *f, enum co_state state, int result, void *value)
 {
 	CHECK(f->kind != CO_KIND_TASK, "only its body completes task \"%s\"", co_task_name(f));
+	CHECK(f->loop == co_loop_current(), "a future of another thread's loop is completed: use co_post()");
 	f->value = value;
 	co_future_finish(f, state, result);
 }
@@ -190,6 +201,7 @@ void *co_value(struct co_future *f)
 
 bool co_cancel(struct co_future *f)
 {
+	CHECK(f->loop == co_loop_current(), "\"%s\" of another thread's loop is cancelled: use co_post()", co_future_name(f));
 	if (f->state != CO_PENDING) {
 		/* Who cancels has no use for the error any more (CPython: Future.cancel clears __log_traceback, gather's doesn't). */
 		if (f->kind != CO_KIND_GATHER)

@@ -52,7 +52,8 @@ void co_queue_free(struct co_queue *q)
 {
 	if (q == NULL)
 		return;
-	CHECK(list_empty(&q->getters) && list_empty(&q->putters), "a queue is freed while a task waits on it");
+	CHECK(list_empty(&q->getters), "a queue is freed while task \"%s\" waits to get from it", co_waiters_name(&q->getters));
+	CHECK(list_empty(&q->putters), "a queue is freed while task \"%s\" waits to put into it", co_waiters_name(&q->putters));
 	mem_free(q->ring);
 	mem_free(q);
 }

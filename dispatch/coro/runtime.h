@@ -133,6 +133,7 @@ void co_timers_expire(struct co_loop *loop, int64_t now_us);
 void co_future_init(struct co_future *f, struct co_loop *loop, enum co_future_kind kind);
 struct co_future *co_future_alloc(struct co_loop *loop, size_t size, enum co_future_kind kind) MUST_CHECK;
 void co_future_finish(struct co_future *f, enum co_state state, int result);
+const char *co_future_name(const struct co_future *f);          /* a task's name, or what kind of thing it is */
 /* Result of a body or a member as a state: -ECANCELED is an error here, not a cancel. */
 static inline void co_future_settle(struct co_future *f, int rc)
 {
@@ -188,6 +189,10 @@ bool co_gather_cancel(struct co_future *f);
 void co_gather_destroy(struct co_future *f);
 void co_gather_orphan(struct co_future *f);
 void co_shield_destroy(struct co_future *f);
+
+/* dump.c: for failed checks: the task that waits for `f`, or the first of those in line (co_waiter), by name. */
+const char *co_awaiter_name(struct co_future *f);
+const char *co_waiters_name(const struct list *waiters);
 
 /* For dumps: the future on which somebody waits for what this callback is told; NULL: it is not this file's. */
 struct co_future *co_gather_awaiter(struct co_done_node *n);

@@ -254,12 +254,6 @@ void co_task_step(struct co_loop *loop, struct co_task *task)
 
 /* ---- suspending ---- */
 
-static struct co_task *suspendable(struct co_loop *loop)
-{
-	CHECK(loop->current != NULL, "only a task can wait, not a callback");
-	return loop->current;
-}
-
 static bool take_cancel(struct co_task *task)
 {
 	bool must = task->must_cancel;
@@ -270,14 +264,15 @@ static bool take_cancel(struct co_task *task)
 
 int co_await_for(struct co_future *f, const char *why)
 {
-	struct co_loop *loop = co_loop_get();
+	struct co_loop *loop = co_loop_current();
 	struct co_task *task;
 	int rc, saved_errno;
 
-	CHECK(f->loop == loop, "future of another thread's loop");
+	CHECK(f->loop == loop, "\"%s\" of another thread's loop is awaited", co_future_name(f));
 	if (f->state != CO_PENDING)
 		return co_result(f);
-	task = suspendable(loop);
+	CHECK(loop->current != NULL, "\"%s\" is awaited outside a task", co_future_name(f));
+	task = loop->current;
 	CHECK(f != &task->future, "task \"%s\" awaits itself", task->name);
 	saved_errno = errno;
 	f->refs++;
@@ -307,9 +302,10 @@ int co_await(struct co_future *f)
 int co_yield(void)
 {
 	struct co_loop *loop = co_loop_get();
-	struct co_task *task = suspendable(loop);
+	struct co_task *task = loop->current;
 	int saved_errno = errno;
 
+	CHECK(task != NULL, "a yield outside a task");
 	task->why = "yield";
 	co_loop_ready(loop, &task->wake);
 	leave(loop, task);

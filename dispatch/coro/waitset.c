@@ -48,7 +48,7 @@ void co_waitset_free(struct co_waitset *ws)
 {
 	if (ws == NULL)
 		return;
-	CHECK(list_empty(&ws->waiters), "a waitset is freed while a task waits on it");
+	CHECK(list_empty(&ws->waiters), "a waitset is freed while task \"%s\" waits on it", co_waiters_name(&ws->waiters));
 	list_each(node, &ws->pending)
 		drop(ws, list_entry(node, struct entry, node));
 	list_each(ready, &ws->ready)

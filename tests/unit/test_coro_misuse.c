@@ -1,0 +1,336 @@
+/* dispatch/coro: what must not be done ends the process in words that name the task: who did it, and who is hurt. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "tests/unit/test_coro.h"
+#include "tests/unit/test_coro_child.h"
+
+/* In a process of its own: `body` as task "culprit"; it must end by abort() and say `words`. */
+static co_body_fn *culprit;
+
+static void child_runs(void)
+{
+	struct co_loop *loop = co_loop_new();
+
+	CHECK(loop != NULL);
+	(void)co_run(loop, culprit, NULL, "culprit");
+}
+
+static void aborts(co_body_fn *body, const char *words)
+{
+	int status;
+
+	culprit = body;
+	status = stderr_of(child_runs);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+		fail_msg("no abort, status %x:\n%s", (unsigned)status, text);
+	says(words);
+}
+
+static void aborts_in_culprit(co_body_fn *body, const char *words)
+{
+	aborts(body, words);
+	says("(in task \"culprit\", spawned at dispatch/coro/loop.c:");
+}
+
+#define MISUSE(name, words) \
+	static int name##_body(void *arg); \
+	static void name(void **state) \
+	{ \
+		(void)state; \
+		aborts_in_culprit(name##_body, words); \
+	} \
+	static int name##_body(void *arg __attribute__((unused)))
+
+/* ---- completing ---- */
+
+/* test_futures: set_result and set_exception of a done future raise InvalidStateError */
+MISUSE(test_coro_misuse_result_twice, "\"future\" is done already")
+{
+	struct co_future *f = future_new();
+
+	co_set_result(f, 1);
+	co_set_result(f, 2);
+	return 0;
+}
+
+MISUSE(test_coro_misuse_error_after_cancel, "\"future\" is done already")
+{
+	struct co_future *f = future_new();
+
+	co_cancel(f);
+	co_set_error(f, -EIO);
+	return 0;
+}
+
+/* test_tasks: test_task_set_methods */
+MISUSE(test_coro_misuse_result_of_a_task, "only its body completes task \"child\"")
+{
+	co_set_result(spawn(sleep_forever, NULL), 1);
+	return 0;
+}
+
+MISUSE(test_coro_misuse_result_of_a_pending_one, "result of a future that is not done")
+{
+	return co_result(future_new());
+}
+
+MISUSE(test_coro_misuse_group_left_by_another, "a task group is left by the task that entered it")
+{
+	static struct co_group g;
+
+	g.parent = spawn(sleep_forever, NULL);
+	return co_group_leave(&g, 0);
+}
+
+MISUSE(test_coro_misuse_lock_not_locked, "a lock is released that is not locked")
+{
+	struct co_lock l;
+
+	co_lock_init(&l);
+	co_lock_release(&l);
+	return 0;
+}
+
+MISUSE(test_coro_misuse_task_done_too_often, "more items of a queue are done than were put")
+{
+	co_queue_task_done(co_queue_new(0));
+	return 0;
+}
+
+/* ---- waiting ---- */
+
+/* test_tasks: test_task_awaits_itself (RuntimeError: Task cannot await on itself) */
+MISUSE(test_coro_misuse_awaits_itself, "task \"culprit\" awaits itself")
+{
+	return co_await(co_task_current());
+}
+
+static struct co_future *first, *second;
+
+static int awaits_second(void *arg)
+{
+	(void)arg;
+	return co_await(second);
+}
+
+static int awaits_first(void *arg)
+{
+	(void)arg;
+	return co_await(first);
+}
+
+MISUSE(test_coro_misuse_cancels_a_circle, "awaits itself in a circle")
+{
+	first = spawn(awaits_second, NULL);
+	second = spawn(awaits_first, NULL);
+	yield_times(2);
+	co_cancel(first);
+	return 0;
+}
+
+static void awaits_in_a_callback(void *arg)
+{
+	(void)co_await(arg);
+}
+
+static int schedules_an_await(void *arg)
+{
+	static struct co_call call;
+
+	(void)arg;
+	co_call_init(&call, awaits_in_a_callback, spawn(sleep_forever, NULL));
+	co_call_soon(&call);
+	return co_yield();
+}
+
+static void test_coro_misuse_await_outside_a_task(void **state)
+{
+	(void)state;
+	aborts(schedules_an_await, "\"child\" is awaited outside a task");
+	assert_null(strstr(text, "(in task"));
+}
+
+/* ---- references ---- */
+
+MISUSE(test_coro_misuse_unref_of_what_is_awaited, "\"future\" lost its last reference while task \"child\" waits for it")
+{
+	struct co_future *f = future_new();
+
+	(void)spawn(await_arg, f);
+	yield_times(1);
+	co_unref(f);
+	co_unref(f);
+	return 0;
+}
+
+static int waits_for_arg(void *arg)
+{
+	struct co_future *f = arg;
+
+	return co_wait(&f, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
+}
+
+MISUSE(test_coro_misuse_unref_of_what_is_waited_for, "\"future\" lost its last reference while task \"child\" waits for it")
+{
+	struct co_future *f = future_new();
+
+	(void)spawn(waits_for_arg, f);
+	yield_times(1);
+	co_unref(f);
+	co_unref(f);
+	return 0;
+}
+
+static int takes(void *arg)
+{
+	return co_waitset_next(arg, NULL) != NULL;
+}
+
+MISUSE(test_coro_misuse_waitset_freed, "a waitset is freed while task \"child\" waits on it")
+{
+	struct co_waitset *ws = co_waitset_new();
+
+	CHECK(ws != NULL);
+	(void)spawn(takes, ws);
+	yield_times(1);
+	co_waitset_free(ws);
+	return 0;
+}
+
+static int gets(void *arg)
+{
+	void *item;
+
+	return co_queue_get(arg, &item, CLOCK_NEVER);
+}
+
+MISUSE(test_coro_misuse_queue_freed_under_a_getter, "a queue is freed while task \"child\" waits to get from it")
+{
+	struct co_queue *q = co_queue_new(1);
+
+	CHECK(q != NULL);
+	(void)spawn(gets, q);
+	yield_times(1);
+	co_queue_free(q);
+	return 0;
+}
+
+static int puts_two(void *arg)
+{
+	return co_queue_put(arg, arg, CLOCK_NEVER) < 0 ? -1 : co_queue_put(arg, arg, CLOCK_NEVER);
+}
+
+MISUSE(test_coro_misuse_queue_freed_under_a_putter, "a queue is freed while task \"child\" waits to put into it")
+{
+	struct co_queue *q = co_queue_new(1);
+
+	CHECK(q != NULL);
+	(void)spawn(puts_two, q);
+	yield_times(1);
+	co_queue_free(q);
+	return 0;
+}
+
+/* ---- threads ---- */
+
+/* `fn` in a thread that has no loop, unless it makes one. */
+static int in_a_thread(void *(*fn)(void *arg), void *arg)
+{
+	pthread_t thread;
+
+	CHECK(pthread_create(&thread, NULL, fn, arg) == 0);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+static void *awaits_without_a_loop(void *arg)
+{
+	(void)co_await(arg);
+	return NULL;
+}
+
+static int awaited_from_a_bare_thread(void *arg)
+{
+	(void)arg;
+	return in_a_thread(awaits_without_a_loop, future_new());
+}
+
+static void *awaits_in_its_own_loop(void *arg)
+{
+	struct co_loop *loop = co_loop_new();
+
+	CHECK(loop != NULL);
+	(void)co_run(loop, await_arg, arg, "stranger");
+	return NULL;
+}
+
+static int awaited_from_another_loop(void *arg)
+{
+	(void)arg;
+	return in_a_thread(awaits_in_its_own_loop, future_new());
+}
+
+static void *completes(void *arg)
+{
+	co_set_result(arg, 1);
+	return NULL;
+}
+
+static int completed_from_a_thread(void *arg)
+{
+	(void)arg;
+	return in_a_thread(completes, future_new());
+}
+
+static void *cancels(void *arg)
+{
+	co_cancel(arg);
+	return NULL;
+}
+
+static int cancelled_from_a_thread(void *arg)
+{
+	(void)arg;
+	return in_a_thread(cancels, spawn(sleep_forever, NULL));
+}
+
+static void test_coro_misuse_await_from_the_wrong_thread(void **state)
+{
+	(void)state;
+	aborts(awaited_from_a_bare_thread, "\"future\" of another thread's loop is awaited");
+	aborts(awaited_from_another_loop, "\"future\" of another thread's loop is awaited");
+	says("(in task \"stranger\", spawned at dispatch/coro/loop.c:");
+}
+
+static void test_coro_misuse_change_from_the_wrong_thread(void **state)
+{
+	(void)state;
+	aborts(completed_from_a_thread, "a future of another thread's loop is completed: use co_post()");
+	aborts(cancelled_from_a_thread, "\"child\" of another thread's loop is cancelled: use co_post()");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_coro_misuse_result_twice),
+		cmocka_unit_test(test_coro_misuse_error_after_cancel),
+		cmocka_unit_test(test_coro_misuse_result_of_a_task),
+		cmocka_unit_test(test_coro_misuse_result_of_a_pending_one),
+		cmocka_unit_test(test_coro_misuse_group_left_by_another),
+		cmocka_unit_test(test_coro_misuse_lock_not_locked),
+		cmocka_unit_test(test_coro_misuse_task_done_too_often),
+		cmocka_unit_test(test_coro_misuse_awaits_itself),
+		cmocka_unit_test(test_coro_misuse_cancels_a_circle),
+		cmocka_unit_test(test_coro_misuse_await_outside_a_task),
+		cmocka_unit_test(test_coro_misuse_unref_of_what_is_awaited),
+		cmocka_unit_test(test_coro_misuse_unref_of_what_is_waited_for),
+		cmocka_unit_test(test_coro_misuse_waitset_freed),
+		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_getter),
+		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_putter),
+		cmocka_unit_test(test_coro_misuse_await_from_the_wrong_thread),
+		cmocka_unit_test(test_coro_misuse_change_from_the_wrong_thread),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
