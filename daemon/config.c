@@ -197,6 +197,9 @@ static void on_section(const char *section, const char *name, int line, void *ar
 
 /* ---- values ---- */
 
+/* For "[%s%s%s]": the section as it stands in the file. */
+#define TITLE(b) (b)->section->name, (b)->name[0] != '\0' ? " " : "", (b)->name
+
 static struct config_value *find_value(struct config_build *b, const char *key)
 {
 	for (size_t i = b->first_value; i < b->config->n_values; i++)
@@ -241,19 +244,19 @@ static void on_value(const char *key, const char *text, int line, void *arg)
 	}
 	if (v == NULL) {
 		near = options_nearest(b->section->name, key);
-		config_build_error(b, line, "[%s] %s: unknown key%s%s%s", b->section->name, key, near ? "; did you mean \"" : "", near ? near : "",
+		config_build_error(b, line, "[%s%s%s] %s: unknown key%s%s%s", TITLE(b), key, near ? "; did you mean \"" : "", near ? near : "",
 				   near ? "\"?" : "");
 		return;
 	}
 	if (v->line > 0) {
-		config_build_error(b, line, "[%s] %s: is set at line %d already", b->section->name, key, v->line);
+		config_build_error(b, line, "[%s%s%s] %s: is set at line %d already", TITLE(b), key, v->line);
 		return;
 	}
 	v->line = line;
 	v->text = config_build_string(b, text);
 	if (v->text != NULL && v->option != NULL &&
 	    !options_set(v->option, b->provider ? (void *)b->provider : (void *)b->config, v->text, err, sizeof err))
-		config_build_error(b, line, "[%s] %s = %.64s: should be %s", b->section->name, key, text, err);
+		config_build_error(b, line, "[%s%s%s] %s = %.64s: should be %s", TITLE(b), key, text, err);
 }
 
 static void on_error(int line, const char *what, void *arg)

@@ -26,13 +26,13 @@ struct arguments {
 
 static const char usage[] =
 	"usage: smstrackd [-f FILE]\n"
-	"       smstrackd --check-config FILE\n"
+	"       smstrackd --check-config [FILE]\n"
 	"       smstrackd --print-config [-f FILE]\n"
 	"\n"
 	"Reads SMS jobs from Kafka, sends them through providers, tracks them in Redis.\n"
 	"\n"
 	"  -f, --config FILE     the configuration (" CONFIG_DEFAULT_PATH ")\n"
-	"      --check-config FILE  say what is wrong with it, and end: 0 good, 78 not\n"
+	"      --check-config    say what is wrong with it, and end: 0 good, 78 not\n"
 	"      --print-config    print what holds, defaults included, secrets hidden\n"
 	"      --print-sample    print a configuration with every option and its default\n"
 	"      --version\n"
@@ -76,7 +76,7 @@ static struct arguments read_arguments(int argc, char **argv)
 {
 	enum { CHECK_CONFIG = 256, PRINT_CONFIG, PRINT_SAMPLE, PRINT_MAN, SHOW_VERSION };
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'f' }, { "check-config", required_argument, NULL, CHECK_CONFIG },
+		{ "config", required_argument, NULL, 'f' }, { "check-config", no_argument, NULL, CHECK_CONFIG },
 		{ "print-config", no_argument, NULL, PRINT_CONFIG }, { "print-sample", no_argument, NULL, PRINT_SAMPLE },
 		{ "print-man", no_argument, NULL, PRINT_MAN }, { "version", no_argument, NULL, SHOW_VERSION },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
@@ -87,7 +87,7 @@ static struct arguments read_arguments(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "f:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'f': args.file = optarg; break;
-		case CHECK_CONFIG: args = (struct arguments){ COMMAND_CHECK, optarg }; break;
+		case CHECK_CONFIG: args.command = COMMAND_CHECK; break;
 		case PRINT_CONFIG: args.command = COMMAND_PRINT_CONFIG; break;
 		case PRINT_SAMPLE: print_sample();
 		case PRINT_MAN: print_man();
@@ -100,6 +100,9 @@ static struct arguments read_arguments(int argc, char **argv)
 			exit(EXIT_CODE_USAGE);
 		}
 	}
+	/* `--check-config FILE` and `--check-config -f FILE` alike: both are what people type. */
+	if (optind < argc && args.command == COMMAND_CHECK)
+		args.file = argv[optind++];
 	if (optind < argc) {
 		fprintf(stderr, "smstrackd: what is '%s'?\n%s", argv[optind], usage);
 		exit(EXIT_CODE_USAGE);

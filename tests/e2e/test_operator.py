@@ -1,9 +1,22 @@
 """What an operator meets beside signals: a group without offsets, a job by HTTP, one provider held back, a reload's report."""
 import signal
+import subprocess
 
 from conftest import SLOW
 from proc import until
-from smstrackd import EXIT_CONFIG, EXIT_OK
+from smstrackd import BINARY, EXIT_CONFIG, EXIT_OK
+
+
+def test_check_config_takes_its_file_either_way(tmp_path):
+    good, bad = tmp_path / "good.conf", tmp_path / "bad.conf"
+    good.write_text("[kafka]\nbrokers = k:9092\n[provider acme]\nurl = http://127.0.0.1:1/\n")
+    bad.write_text(good.read_text() + "rat = 1\n")
+    for arguments in (["--check-config", bad], ["--check-config", "-f", bad], ["-f", bad, "--check-config"]):
+        r = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=60)
+        assert (r.returncode, r.stdout) == (EXIT_CONFIG, "")
+        assert r.stderr == f'{bad}:5: [provider acme] rat: unknown key; did you mean "rate"?\n'
+    r = subprocess.run([BINARY, "--check-config", good], capture_output=True, text=True, timeout=60)
+    assert (r.returncode, r.stdout, r.stderr) == (EXIT_OK, f"{good}: good\n", "")
 
 
 def test_a_new_group_with_start_error_says_so_and_ends(world):

@@ -166,7 +166,7 @@ static void test_config_unknown_names_are_suggested(void **state)
 	(void)state;
 	bad("[daemon]\ninflihgt = 5\n" GOOD, 2, "[daemon] inflihgt", "did you mean \"inflight\"?");
 	bad(GOOD "\n[deamon]\ninflight = 5\n", 6, "[deamon]", "did you mean [daemon]?");
-	bad(GOOD "timeout = 5\n", 5, "[provider] timeout", "\"timeout_ms\"");
+	bad(GOOD "timeout = 5\n", 5, "[provider acme] timeout", "\"timeout_ms\"");
 	bad("[redis]\npassword = hunter2\n" GOOD, 2, "[redis] password", "\"password_file\"");
 	assert_null(strstr(errors.data, "hunter2"));
 	bad("[kafka]\nbroker = x:1\n[provider acme]\nurl = http://127.0.0.1/\n", 2, "broker", "\"brokers\"");
