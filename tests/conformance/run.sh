@@ -13,7 +13,7 @@ cases() {
 	for program in "$B"/tests/conformance/test_*; do
 		[[ -f $program && -x $program ]] || continue
 		timeout 300 "$program" >"$log" 2>&1
-		total=$(sed -n 's/^\[==========\] Running \([0-9]*\) test.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')
+		total=$(sed -n 's/^\[==========\] \(.*: \)\{0,1\}Running \([0-9]*\) test.*/\2/p' "$log" | awk '{n += $1} END {print n + 0}')
 		ok=$(grep -c '^\[       OK \]' "$log")
 		echo "$(basename "$program"): $ok of $total"
 		passed=$((passed + ok))

@@ -62,7 +62,7 @@ run_tests() {
 	$cc "${flags[@]}" -rdynamic -o "$out/$name" "$source" "$@" -lcmocka -pthread -lm -ldl || exit 1
 	CMOCKA_MESSAGE_OUTPUT=stdout timeout 200 qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH="$libs",TEST_EMULATED=1 "$out/$name" >"$log" 2>&1
 	code=$?
-	total=$(sed -n 's/^\[==========\] Running \([0-9]*\) test.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')
+	total=$(sed -n 's/^\[==========\] \(.*: \)\{0,1\}Running \([0-9]*\) test.*/\2/p' "$log" | awk '{n += $1} END {print n + 0}')
 	ok=$(grep -c '^\[       OK \]' "$log")
 	skips=$(grep '^\[  SKIPPED \] test_' "$log" | sort -u)
 	[[ -n $skips ]] && sed 's/^\[  SKIPPED \] /skipped: aarch64: /' <<<"$skips"

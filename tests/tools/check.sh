@@ -26,7 +26,7 @@ run_cmocka() {
 	shift
 	timeout 300 "$@" "$program" >"$log" 2>&1
 	local code=$?
-	total=$(sed -n 's/^\[==========\] Running \([0-9]*\) test.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')
+	total=$(sed -n 's/^\[==========\] \(.*: \)\{0,1\}Running \([0-9]*\) test.*/\2/p' "$log" | awk '{n += $1} END {print n + 0}')
 	ok=$(grep -c '^\[       OK \]' "$log")
 	skips=$(grep '^\[  SKIPPED \] test_' "$log" | sort -u | wc -l)
 	pass "$ok"
