@@ -43,7 +43,7 @@ void co_loop_free(struct co_loop *loop);
 void co_loop_abandon(struct co_loop *loop);
 /* Runs until the body has returned, as a task called `name`; its result or error; -ESHUTDOWN if co_loop_stop() came first (the task
  * stays), -EDEADLK (coro_diag.h), -ENOMEM. loop.run_until_complete: other tasks stay as they are and go on when the loop runs again. */
-int co_run(struct co_loop *loop, co_body_fn *body, void *arg, const char *name);
+#define co_run(loop, body, arg, name) co_run_at(CO_SITE(0), loop, body, arg, name)
 /* Runs until co_loop_stop(), which the current turn still completes. */
 void co_loop_run(struct co_loop *loop);
 void co_loop_stop(struct co_loop *loop);
@@ -178,8 +178,9 @@ struct co_site {
 struct co_future *co_task_new_at(const struct co_site *site, co_body_fn *body, void *arg, const char *name_fmt, ...)
 	__attribute__((format(printf, 4, 5))) MUST_CHECK;
 struct co_future *co_task_new_static_at(const struct co_site *site, co_body_fn *body, void *arg, const char *name) MUST_CHECK;
+int co_run_at(const struct co_site *site, struct co_loop *loop, co_body_fn *body, void *arg, const char *name);
 struct co_future *co_task_current(void);                /* NULL outside a task */
-const char *co_task_name(const struct co_future *task);
+const char *co_task_name(const struct co_future *f);    /* of what is no task: what it is, "future", "gather", "shield" */
 /* For a body's `return co_fail(-EPROTO, "no id in the reply");`: gives the current task's error words (not copied); returns `err`. */
 int co_fail(int err, const char *text);
 bool co_task_uncancel(struct co_future *task);          /* takes one request back; true: none is left */

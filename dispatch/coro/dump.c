@@ -23,8 +23,10 @@ static const char *state_of(const struct co_loop *loop, const struct co_task *ta
 }
 
 /* The task that it awaits by name, or the kind of thing. */
-static const char *awaits(const struct co_task *task)
+static const char *awaits(const struct co_loop *loop, const struct co_task *task)
 {
+	if (loop->current == task)
+		return "nothing";
 	if (task->awaiting != NULL && task->awaiting->kind == CO_KIND_TASK)
 		return co_task_name(task->awaiting);
 	return task->why;
@@ -39,7 +41,7 @@ void co_task_each(struct co_loop *loop, co_task_visit_fn *visit, void *arg)
 		struct co_task_info info = {
 			.name = task->name,
 			.state = state_of(loop, task),
-			.awaits = awaits(task),
+			.awaits = awaits(loop, task),
 			.age_us = now_us - task->born_us,
 			.site = task->site,
 		};
@@ -134,7 +136,7 @@ static void print_task(const struct co_loop *loop, const struct co_task *task, u
 	const void *pc;
 
 	fprintf(out, "%*s%s: %s, awaits %s, age %" PRId64 " ms, spawned at %s:%u\n", (int)(2 + 2 * depth), "", task->name,
-		state_of(loop, task), awaits(task), (clock_mono_us() - task->born_us) / 1000, task->site->file, task->site->line);
+		state_of(loop, task), awaits(loop, task), (clock_mono_us() - task->born_us) / 1000, task->site->file, task->site->line);
 	if (task->stack == NULL)
 		return;
 	walk.low = task->stack->bottom;

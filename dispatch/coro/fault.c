@@ -1,6 +1,6 @@
 /*
- * fault.c: who was at work when the process ended. SIGSEGV in the guard below a task's stack is told as what it is: whose stack, and where
- * that task was spawned. The handler runs on a stack of its own, one for each loop's thread. What is no overflow, and each overflow once
+ * fault.c: who was at work when the process ended. SIGSEGV inside a task is told by its name, where that was spawned and its stack; in the
+ * guard below the stack, as what it is. The handler runs on a stack of its own, one for each loop's thread. What is no overflow, and each overflow once
  * it is told, goes to the handler that was there before. A failed check names the current task too.
  */
 #include <errno.h>
@@ -19,12 +19,19 @@ enum { HANDLER_STACK_BYTES = 64 * 1024 };
 static struct sigaction before;
 static pthread_mutex_t before_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void tell(const struct co_task *task, const void *ucontext)
+static void tell(const struct co_task *task, const char *at, const void *ucontext)
 {
 	struct co_walk walk = { .low = task->stack->bottom, .high = task->stack->top };
+	bool others = (before.sa_flags & SA_SIGINFO) != 0 || before.sa_handler != SIG_DFL;
 
-	co_write_text(STDERR_FILENO, "coro: task \"%s\", spawned at %s:%u, overflowed its stack of %zu KiB\n", task->name,
-		      task->site->file, task->site->line, (size_t)(task->stack->top - task->stack->bottom + 1023) / 1024);
+	if (at < walk.low && at >= walk.low - co_stack_guard_bytes())
+		co_write_text(STDERR_FILENO, "coro: task \"%s\", spawned at %s:%u, overflowed its stack of %zu KiB; co_task_new_sized() gives it "
+			      "a larger one\n", task->name, task->site->file, task->site->line, (size_t)(walk.high - walk.low + 1023) / 1024);
+	else if (others)
+		return;                         /* it may be part of what that handler does */
+	else
+		co_write_text(STDERR_FILENO, "coro: task \"%s\", spawned at %s:%u, touched %p\n", task->name, task->site->file,
+			      task->site->line, (const void *)at);
 	co_walk_from_signal(&walk, ucontext);
 	co_walk_write(&walk, STDERR_FILENO);
 }
@@ -49,11 +56,10 @@ static void on_segv(int sig, siginfo_t *info, void *ucontext)
 {
 	const struct co_loop *loop = co_loop_current();
 	const struct co_task *task = loop != NULL ? loop->current : NULL;
-	const char *at = info->si_addr;
 	int saved_errno = errno;
 
-	if (task != NULL && info->si_code > 0 && at < task->stack->bottom && at >= task->stack->bottom - co_stack_guard_bytes())
-		tell(task, ucontext);
+	if (task != NULL && info->si_code > 0)
+		tell(task, info->si_addr, ucontext);
 	errno = saved_errno;
 	pass_on(sig, info, ucontext);
 }

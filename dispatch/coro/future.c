@@ -48,7 +48,7 @@ const char *co_future_name(const struct co_future *f)
 {
 	switch ((enum co_future_kind)f->kind) {
 	case CO_KIND_TASK:
-		return co_task_name(f);
+		return co_task_of_const(f)->name;
 	case CO_KIND_GATHER:
 		return "gather";
 	case CO_KIND_SHIELD:
@@ -77,6 +77,8 @@ static void destroy(struct co_future *f)
 {
 	struct co_loop *loop = f->loop;
 
+	CHECK(f->kind != CO_KIND_TASK || f->state != CO_PENDING, "the last reference of task \"%s\" is dropped while it is not done: that "
+	      "one is its loop's", co_future_name(f));
 	if (f->state == CO_FAILED && !f->retrieved) {
 		f->retrieved = true;
 		if (loop->on_unretrieved != NULL)
@@ -151,7 +153,7 @@ static void set(struct co_future *f, enum co_state state, int result, void *valu
 
 void co_set_result(struct co_future *f, int result)
 {
-	CHECK(result >= 0);
+	CHECK(result >= 0, "%d is no result: errors are for co_set_error()", result);
 	set(f, CO_DONE, result, NULL);
 }
 
@@ -162,7 +164,7 @@ void co_set_value(struct co_future *f, void *value)
 
 void co_set_error(struct co_future *f, int err)
 {
-	CHECK(err < 0 && err != -ECANCELED);
+	CHECK(err < 0 && err != -ECANCELED, "%d is no error: a negative errno is; co_cancel() cancels", err);
 	set(f, CO_FAILED, err, NULL);
 }
 

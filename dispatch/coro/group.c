@@ -16,6 +16,7 @@ void co_group_enter(struct co_group *g)
 {
 	*g = (struct co_group){ .parent = co_task_current() };
 	CHECK(g->parent != NULL, "a task group outside a task");
+	co_task_of(g->parent)->n_scopes++;
 	list_init(&g->members);
 }
 
@@ -114,6 +115,7 @@ int co_group_leave(struct co_group *g, int rc)
 	bool propagate = rc == -ECANCELED;
 
 	CHECK(g->parent == co_task_current(), "a task group is left by the task that entered it");
+	co_task_of(g->parent)->n_scopes--;
 	g->exiting = true;
 	if (rc < 0 && !g->aborting)
 		abort_members(g);

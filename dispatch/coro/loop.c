@@ -87,13 +87,18 @@ static void drop_ready_posts(struct co_loop *loop)
 	}
 }
 
+static void check_idle(const struct co_loop *loop)
+{
+	CHECK(loop == current_loop, "a loop is freed by its own thread");
+	CHECK(loop->current == NULL && !loop->in_turn, "a loop is freed while it runs");
+}
+
 /* The order matters: threads first, then what may hold pointers into stacks (libevent's events), then the stacks. */
 void co_loop_abandon(struct co_loop *loop)
 {
 	if (loop == NULL)
 		return;
-	CHECK(loop == current_loop, "a loop is freed by its own thread");
-	CHECK(loop->current == NULL && !loop->in_turn, "a loop is freed while it runs");
+	check_idle(loop);
 	co_watchdog_stop(loop);
 	if (loop->offload != NULL)
 		co_offload_free(loop->offload);
@@ -120,6 +125,7 @@ void co_loop_free(struct co_loop *loop)
 {
 	if (loop == NULL)
 		return;
+	check_idle(loop);
 	list_each(node, &loop->tasks) {
 		struct co_task *task = list_entry(node, struct co_task, all);
 
@@ -386,9 +392,9 @@ static void stop_when_done(struct co_future *f, void *arg)
 	co_loop_stop(arg);
 }
 
-int co_run(struct co_loop *loop, co_body_fn *body, void *arg, const char *name)
+int co_run_at(const struct co_site *site, struct co_loop *loop, co_body_fn *body, void *arg, const char *name)
 {
-	struct co_future *task = co_task_new_static(body, arg, name);
+	struct co_future *task = co_task_new_static_at(site, body, arg, name);
 	struct co_done_node done = { .f = NULL };
 	int rc = -ESHUTDOWN;
 

@@ -44,6 +44,7 @@ struct co_task {
 	bool finished;
 	bool text_is_own;               /* by co_fail() */
 	int rc;
+	unsigned n_scopes;              /* timeouts and groups that were entered and not left */
 	/* Up to here, two cache lines, all that a cancel needs. */
 	struct list all;
 	co_body_fn *body;

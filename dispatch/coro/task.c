@@ -44,6 +44,7 @@ static struct co_task *task_new(const struct co_site *site, co_body_fn *body, vo
 	task->must_cancel = false;
 	task->finished = false;
 	task->text_is_own = false;
+	task->n_scopes = 0;
 	list_append(&loop->tasks, &task->all);
 	loop->n_tasks++;
 	co_loop_ready(loop, &task->wake);
@@ -94,10 +95,9 @@ struct co_future *co_task_current(void)
 	return loop != NULL && loop->current != NULL ? &loop->current->future : NULL;
 }
 
-const char *co_task_name(const struct co_future *task)
+const char *co_task_name(const struct co_future *f)
 {
-	CHECK(task->kind == CO_KIND_TASK);
-	return co_task_of_const(task)->name;
+	return f->kind == CO_KIND_TASK ? co_task_of_const(f)->name : co_future_name(f);
 }
 
 size_t co_task_count(const struct co_loop *loop)
@@ -185,6 +185,7 @@ static void entry(void *arg)
 
 	co_fiber_arrive(&task->fiber, &loop->fiber);
 	task->rc = task->body(task->arg);
+	CHECK(task->n_scopes == 0, "task \"%s\" ends inside a timeout or a group: every way out must leave it", task->name);
 	task->finished = true;
 	leave(loop, task);
 	CHECK(!task->finished, "task \"%s\" ran on after its end", task->name);
@@ -271,7 +272,7 @@ int co_await_for(struct co_future *f, const char *why)
 	CHECK(f->loop == loop, "\"%s\" of another thread's loop is awaited", co_future_name(f));
 	if (f->state != CO_PENDING)
 		return co_result(f);
-	CHECK(loop->current != NULL, "\"%s\" is awaited outside a task", co_future_name(f));
+	CHECK(loop->current != NULL, "\"%s\" is awaited outside a task", f->kind == CO_KIND_EMBEDDED ? why : co_future_name(f));
 	task = loop->current;
 	CHECK(f != &task->future, "task \"%s\" awaits itself", task->name);
 	saved_errno = errno;
@@ -295,6 +296,7 @@ int co_await_for(struct co_future *f, const char *why)
 
 int co_await(struct co_future *f)
 {
+	CHECK(f != NULL, "no future: was there memory for it?");
 	return co_await_for(f, f->kind == CO_KIND_TASK ? "task" : f->kind == CO_KIND_GATHER ? "gather" :
 			    f->kind == CO_KIND_SHIELD ? "shield" : "future");
 }

@@ -13,13 +13,17 @@ static void on_timeout(void *arg)
 
 int co_timeout_enter(struct co_timeout *t, int64_t deadline_us)
 {
+	int rc;
+
 	t->task = co_task_current();
 	CHECK(t->task != NULL, "a timeout scope outside a task");
 	t->cancelling = co_task_cancelling(t->task);
 	t->expired = false;
 	co_timer_init(&t->timer, on_timeout, t);
 	co_call_init(&t->soon, on_timeout, t);
-	return co_timeout_reschedule(t, deadline_us);
+	rc = co_timeout_reschedule(t, deadline_us);
+	co_task_of(t->task)->n_scopes += rc == 0;
+	return rc;
 }
 
 int co_timeout_reschedule(struct co_timeout *t, int64_t deadline_us)
@@ -35,6 +39,8 @@ int co_timeout_reschedule(struct co_timeout *t, int64_t deadline_us)
 
 int co_timeout_leave(struct co_timeout *t, int rc)
 {
+	CHECK(t->task == co_task_current(), "a timeout is left by the task that entered it");
+	co_task_of(t->task)->n_scopes--;
 	co_call_cancel(&t->soon);
 	co_timer_stop(&t->timer);
 	if (!t->expired)

@@ -223,6 +223,7 @@ int co_wait(struct co_future *const *fs, size_t n, enum co_wait_mode mode, int64
 	struct wait *w = (struct wait *)few;
 	int rc;
 
+	CHECK(mode >= CO_ALL_COMPLETED && mode <= CO_FIRST_EXCEPTION, "%d is no mode of co_wait()", (int)mode);
 	if (n == 0)
 		return -EINVAL;
 	if (n > MEMBERS_ON_STACK)

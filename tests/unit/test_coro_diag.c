@@ -80,6 +80,21 @@ static void child_null(void)
 	*nothing = 1;
 }
 
+static int touches_nothing(void *arg)
+{
+	volatile int *nothing = arg;
+
+	co_yield();
+	return *nothing;
+}
+
+static void child_null_in_a_task(void)
+{
+	struct co_loop *loop = co_loop_new();
+
+	(void)co_run(loop, touches_nothing, (void *)8, "careless");
+}
+
 static void child_sent(void)
 {
 	struct co_loop *loop = co_loop_new();
@@ -111,6 +126,10 @@ static void test_coro_diag_other_faults(void **state)
 #endif
 	if (RUNNING_ON_VALGRIND)
 		skip();
+	status = stderr_of(child_null_in_a_task);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	says("coro: task \"careless\", spawned at tests/unit/test_coro_diag.c:");
+	says(", touched 0x8\n    ");
 	status = stderr_of(child_null);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 	assert_null(strstr(text, "coro:"));

@@ -27,10 +27,12 @@ static void aborts(co_body_fn *body, const char *words)
 	says(words);
 }
 
-static void aborts_in_culprit(co_body_fn *body, const char *words)
+/* And a task that did it is named. */
+static void aborts_in_a_task(co_body_fn *body, const char *words)
 {
 	aborts(body, words);
-	says("(in task \"culprit\", spawned at dispatch/coro/loop.c:");
+	says("(in task \"");
+	says("tests/unit/test_coro");
 }
 
 #define MISUSE(name, words) \
@@ -38,7 +40,7 @@ static void aborts_in_culprit(co_body_fn *body, const char *words)
 	static void name(void **state) \
 	{ \
 		(void)state; \
-		aborts_in_culprit(name##_body, words); \
+		aborts_in_a_task(name##_body, words); \
 	} \
 	static int name##_body(void *arg __attribute__((unused)))
 
@@ -70,6 +72,18 @@ MISUSE(test_coro_misuse_result_of_a_task, "only its body completes task \"child\
 	return 0;
 }
 
+MISUSE(test_coro_misuse_error_as_result, "-5 is no result: errors are for co_set_error()")
+{
+	co_set_result(future_new(), -EIO);
+	return 0;
+}
+
+MISUSE(test_coro_misuse_result_as_error, "5 is no error: a negative errno is")
+{
+	co_set_error(future_new(), EIO);
+	return 0;
+}
+
 MISUSE(test_coro_misuse_result_of_a_pending_one, "result of a future that is not done")
 {
 	return co_result(future_new());
@@ -81,6 +95,34 @@ MISUSE(test_coro_misuse_group_left_by_another, "a task group is left by the task
 
 	g.parent = spawn(sleep_forever, NULL);
 	return co_group_leave(&g, 0);
+}
+
+MISUSE(test_coro_misuse_ends_inside_a_timeout, "task \"culprit\" ends inside a timeout or a group")
+{
+	static struct co_timeout t;
+
+	return co_timeout_enter(&t, in_ms(1000));
+}
+
+MISUSE(test_coro_misuse_ends_inside_a_group, "task \"culprit\" ends inside a timeout or a group")
+{
+	static struct co_group g;
+
+	co_group_enter(&g);
+	return 0;
+}
+
+static int leaves_for_another(void *arg)
+{
+	return co_timeout_leave(arg, 0);
+}
+
+MISUSE(test_coro_misuse_timeout_left_by_another, "a timeout is left by the task that entered it (in task \"child\"")
+{
+	static struct co_timeout t;
+	int rc = co_timeout_enter(&t, in_ms(1000));
+
+	return rc < 0 ? rc : co_await(spawn(leaves_for_another, &t));
 }
 
 MISUSE(test_coro_misuse_lock_not_locked, "a lock is released that is not locked")
@@ -104,6 +146,24 @@ MISUSE(test_coro_misuse_task_done_too_often, "more items of a queue are done tha
 MISUSE(test_coro_misuse_awaits_itself, "task \"culprit\" awaits itself")
 {
 	return co_await(co_task_current());
+}
+
+MISUSE(test_coro_misuse_awaits_nothing, "no future: was there memory for it?")
+{
+	return co_await(NULL);
+}
+
+MISUSE(test_coro_misuse_no_mode, "0 is no mode of co_wait()")
+{
+	struct co_future *f = future_new();
+
+	return co_wait(&f, 1, 0, CLOCK_NEVER);
+}
+
+MISUSE(test_coro_misuse_loop_freed_inside, "a loop is freed while it runs")
+{
+	co_loop_free(co_loop_current());
+	return 0;
 }
 
 static struct co_future *first, *second;
@@ -151,7 +211,38 @@ static void test_coro_misuse_await_outside_a_task(void **state)
 	assert_null(strstr(text, "(in task"));
 }
 
+static void sleeps_in_a_callback(void *arg)
+{
+	(void)arg;
+	(void)co_sleep_ms(1);
+}
+
+static int schedules_a_sleep(void *arg)
+{
+	static struct co_call call;
+
+	(void)arg;
+	co_call_init(&call, sleeps_in_a_callback, NULL);
+	co_call_soon(&call);
+	return co_yield();
+}
+
+static void test_coro_misuse_sleep_outside_a_task(void **state)
+{
+	(void)state;
+	aborts(schedules_a_sleep, "\"sleep\" is awaited outside a task");
+}
+
 /* ---- references ---- */
+
+MISUSE(test_coro_misuse_unref_of_a_living_task, "the last reference of task \"child\" is dropped while it is not done")
+{
+	struct co_future *t = spawn(sleep_forever, NULL);
+
+	co_unref(t);
+	co_unref(t);
+	return 0;
+}
 
 MISUSE(test_coro_misuse_unref_of_what_is_awaited, "\"future\" lost its last reference while task \"child\" waits for it")
 {
@@ -300,7 +391,7 @@ static void test_coro_misuse_await_from_the_wrong_thread(void **state)
 	(void)state;
 	aborts(awaited_from_a_bare_thread, "\"future\" of another thread's loop is awaited");
 	aborts(awaited_from_another_loop, "\"future\" of another thread's loop is awaited");
-	says("(in task \"stranger\", spawned at dispatch/coro/loop.c:");
+	says("(in task \"stranger\", spawned at tests/unit/test_coro_misuse.c:");
 }
 
 static void test_coro_misuse_change_from_the_wrong_thread(void **state)
@@ -316,13 +407,23 @@ int main(void)
 		cmocka_unit_test(test_coro_misuse_result_twice),
 		cmocka_unit_test(test_coro_misuse_error_after_cancel),
 		cmocka_unit_test(test_coro_misuse_result_of_a_task),
+		cmocka_unit_test(test_coro_misuse_error_as_result),
+		cmocka_unit_test(test_coro_misuse_result_as_error),
 		cmocka_unit_test(test_coro_misuse_result_of_a_pending_one),
 		cmocka_unit_test(test_coro_misuse_group_left_by_another),
+		cmocka_unit_test(test_coro_misuse_ends_inside_a_timeout),
+		cmocka_unit_test(test_coro_misuse_ends_inside_a_group),
+		cmocka_unit_test(test_coro_misuse_timeout_left_by_another),
 		cmocka_unit_test(test_coro_misuse_lock_not_locked),
 		cmocka_unit_test(test_coro_misuse_task_done_too_often),
 		cmocka_unit_test(test_coro_misuse_awaits_itself),
+		cmocka_unit_test(test_coro_misuse_awaits_nothing),
+		cmocka_unit_test(test_coro_misuse_no_mode),
+		cmocka_unit_test(test_coro_misuse_loop_freed_inside),
 		cmocka_unit_test(test_coro_misuse_cancels_a_circle),
 		cmocka_unit_test(test_coro_misuse_await_outside_a_task),
+		cmocka_unit_test(test_coro_misuse_sleep_outside_a_task),
+		cmocka_unit_test(test_coro_misuse_unref_of_a_living_task),
 		cmocka_unit_test(test_coro_misuse_unref_of_what_is_awaited),
 		cmocka_unit_test(test_coro_misuse_unref_of_what_is_waited_for),
 		cmocka_unit_test(test_coro_misuse_waitset_freed),
