@@ -32,6 +32,17 @@ typedef int(co_body_fn)(void *arg);
 typedef void(co_call_fn)(void *arg);
 typedef void(co_done_fn)(struct co_future *f, void *arg);
 
+/* A deadline so many ms from now; all deadlines are absolute, so several calls can share one. One that is past: what can be had at once is
+ * had, else -ETIMEDOUT after a turn. */
+static inline int64_t co_in_ms(int64_t ms)
+{
+	int64_t now_us = clock_mono_us();
+
+	if (ms > (CLOCK_NEVER - now_us) / 1000)
+		return CLOCK_NEVER;
+	return ms > 0 ? now_us + ms * 1000 : now_us;
+}
+
 /* ---- the loop ---- */
 
 /* A loop of the calling thread, its libevent base inside. NULL: out of memory. */
@@ -44,6 +55,9 @@ void co_loop_abandon(struct co_loop *loop);
 /* Runs until the body has returned, as a task called `name`; its result or error; -ESHUTDOWN if co_loop_stop() came first (the task
  * stays), -EDEADLK (coro_diag.h), -ENOMEM. loop.run_until_complete: other tasks stay as they are and go on when the loop runs again. */
 #define co_run(loop, body, arg, name) co_run_at(CO_SITE(0), loop, body, arg, name)
+/* What asyncio.run() does at its end: cancels all tasks and runs the loop until none is left; those that come meanwhile have their turn to
+ * end, then are cancelled as well. Outside tasks and callbacks, before co_loop_free(). 0, or as co_run(). */
+int co_loop_cancel_all(struct co_loop *loop);
 /* Runs until co_loop_stop(), which the current turn still completes. */
 void co_loop_run(struct co_loop *loop);
 void co_loop_stop(struct co_loop *loop);
@@ -82,7 +96,7 @@ void co_timer_stop(struct co_timer *timer);
 /* loop.call_later. */
 MUST_CHECK static inline int co_timer_start_ms(struct co_timer *timer, int64_t ms)
 {
-	return co_timer_start(timer, clock_mono_us() + ms * 1000);
+	return co_timer_start(timer, co_in_ms(ms));
 }
 static inline bool co_timer_started(const struct co_timer *timer)
 {
@@ -192,10 +206,11 @@ size_t co_task_count(const struct co_loop *loop);
 /* [suspends] run_in_thread: body(arg) on a thread of the bounded offload pool; its code, or -ECANCELED / -ETIMEDOUT, after which a
  * body that had begun still runs to its end (one that had not never does): `arg` must outlive it, so `release(arg)` (may be NULL) is
  * called exactly once when both sides are through, on failure too. -EAGAIN: the pool's queue is full; -ENOMEM. */
-int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadline_us);
+int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadline_us) MUST_CHECK;
 
-/* [suspends] until fd is ready for EV_READ / EV_WRITE (libevent's flags): what it is ready for, -ECANCELED, -ETIMEDOUT. */
-int co_fd_wait(int fd, short what, int64_t deadline_us);
+/* [suspends] until fd is ready for EV_READ / EV_WRITE (<event2/event.h>): what it is ready for, -ECANCELED, -ETIMEDOUT, -EBADF, -EPERM (a
+ * file is always ready: epoll takes none). Several tasks may wait for one fd; it must stay open meanwhile, or they wait on. */
+int co_fd_wait(int fd, short what, int64_t deadline_us) MUST_CHECK;
 
 #include "dispatch/coro/coro_diag.h"
 #include "dispatch/coro/coro_group.h"

@@ -19,8 +19,9 @@ struct co_group {
 	struct list members;
 	struct co_waiter *waiter;       /* leave's */
 	bool exiting, aborting, cancelled_parent;
-	size_t n_errors;                /* all there were, the body's own last; the codes of the first of them: */
+	size_t n_errors;                /* all there were, the body's own last; the codes of the first of them, and their words or NULL: */
 	int errors[CO_GROUP_ERRORS];
+	const char *texts[CO_GROUP_ERRORS];
 };
 void co_group_enter(struct co_group *g);
 /* A task of the group; a reference to it goes to ret_task, which may be NULL. -ESHUTDOWN: the group is ending; -ENOMEM.
@@ -28,9 +29,9 @@ void co_group_enter(struct co_group *g);
 #define co_group_spawn(g, ret_task, body, arg, ...) co_group_spawn_at(g, CO_SITE(0), ret_task, body, arg, __VA_ARGS__)
 int co_group_spawn_at(struct co_group *g, const struct co_site *site, struct co_future **ret_task, co_body_fn *body, void *arg,
 		      const char *name_fmt, ...) __attribute__((format(printf, 6, 7))) MUST_CHECK;
-/* [suspends] On every way out of the scope, with the body's code: the first error that there was (g->errors tells all), -ECANCELED if
- * the task was cancelled from outside and nothing failed, else `rc`. */
-int co_group_leave(struct co_group *g, int rc);
+/* [suspends] On every way out of the scope, with the body's code: the error of the first member that failed, the body's own where none did
+ * (g->errors tells all), -ECANCELED if the task was cancelled from outside and nothing failed, else `rc`. */
+int co_group_leave(struct co_group *g, int rc) MUST_CHECK;
 
 /* A set of futures that hands them out in completion order: FIRST_COMPLETED in a loop, O(1) a completion. */
 struct co_waitset;
@@ -41,7 +42,7 @@ int co_waitset_add(struct co_waitset *ws, struct co_future *f, void *tag) MUST_C
 /* [suspends] while none is done. The reference goes to the caller. NULL once closed and empty, or when cancelled. */
 struct co_future *co_waitset_next(struct co_waitset *ws, void **ret_tag);
 /* [suspends] The same with a deadline and a reason: 0, -ETIMEDOUT, -ECANCELED, -ENOENT (closed and empty). */
-int co_waitset_take(struct co_waitset *ws, struct co_future **ret_f, void **ret_tag, int64_t deadline_us);
+int co_waitset_take(struct co_waitset *ws, struct co_future **ret_f, void **ret_tag, int64_t deadline_us) MUST_CHECK;
 /* asyncio.as_completed: a closed set of these; duplicates collapse; the caller's references stay the caller's. Take until -ENOENT. */
 struct co_waitset *co_as_completed(struct co_future *const *fs, size_t n) MUST_CHECK;
 void co_waitset_close(struct co_waitset *ws);

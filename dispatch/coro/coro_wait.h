@@ -23,7 +23,7 @@ struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_e
 /* asyncio.shield: a new reference to await in its place; of a done inner the inner itself. NULL: out of memory. */
 struct co_future *co_shield(struct co_future *inner) MUST_CHECK;
 /* [suspends] asyncio.wait_for: on timeout cancels, waits for the end, -ETIMEDOUT; a stubborn inner's own result wins. */
-int co_wait_for(struct co_future *f, int64_t deadline_us);
+int co_wait_for(struct co_future *f, int64_t deadline_us) MUST_CHECK;
 
 /* asyncio.timeout: a scope. co_timeout_leave turns -ECANCELED into -ETIMEDOUT if this scope cancelled and no one else did. */
 struct co_timeout {
@@ -35,7 +35,7 @@ struct co_timeout {
 };
 int co_timeout_enter(struct co_timeout *t, int64_t deadline_us) MUST_CHECK;     /* -ENOMEM: don't leave it then */
 int co_timeout_reschedule(struct co_timeout *t, int64_t deadline_us) MUST_CHECK;
-int co_timeout_leave(struct co_timeout *t, int rc);
+int co_timeout_leave(struct co_timeout *t, int rc) MUST_CHECK;
 static inline bool co_timeout_expired(const struct co_timeout *t)
 {
 	return t->expired;

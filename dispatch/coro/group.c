@@ -31,10 +31,12 @@ static void abort_members(struct co_group *g)
 	}
 }
 
-static void add_error(struct co_group *g, int rc)
+static void add_error(struct co_group *g, int rc, const char *text)
 {
-	if (g->n_errors < CO_GROUP_ERRORS)
+	if (g->n_errors < CO_GROUP_ERRORS) {
 		g->errors[g->n_errors] = rc;
+		g->texts[g->n_errors] = text;
+	}
 	g->n_errors++;
 }
 
@@ -52,7 +54,7 @@ static void on_member_done(struct co_future *task, void *arg)
 	bool failed = task->state == CO_FAILED;
 
 	if (failed)
-		add_error(g, co_result(task));
+		add_error(g, co_result(task), task->text);
 	forget(m);
 	if (g->waiter != NULL && list_empty(&g->members))
 		co_future_release(&g->waiter->future, 0);
@@ -125,7 +127,7 @@ int co_group_leave(struct co_group *g, int rc)
 	if (propagate && g->n_errors == 0)
 		return -ECANCELED;
 	if (rc < 0 && rc != -ECANCELED)
-		add_error(g, rc);
+		add_error(g, rc, co_task_of(g->parent)->text_is_own ? g->parent->text : NULL);
 	if (g->n_errors == 0)
 		return rc;
 	/* Cancelled from outside as well: the error goes first, the cancel comes where the task suspends next. */

@@ -410,3 +410,41 @@ int co_run_at(const struct co_site *site, struct co_loop *loop, co_body_fn *body
 	co_unref(task);
 	return rc;
 }
+
+/* ---- the end ---- */
+
+static struct co_task *oldest_other(const struct co_loop *loop)
+{
+	list_each(node, &loop->tasks) {
+		struct co_task *task = list_entry(node, struct co_task, all);
+
+		if (task != loop->current)
+			return task;
+	}
+	return NULL;
+}
+
+/* Ended by waiting, not by awaiting: an error of theirs is still for others to see, or nobody's. */
+static int cancel_all(void *arg)
+{
+	struct co_loop *loop = arg;
+	struct co_task *task;
+
+	list_each(node, &loop->tasks)
+		if (list_entry(node, struct co_task, all) != loop->current)
+			co_cancel(&list_entry(node, struct co_task, all)->future);
+	while ((task = oldest_other(loop)) != NULL) {
+		struct co_future *f = co_ref(&task->future);
+
+		if (task->cancelling == 0)
+			co_cancel(f);
+		(void)co_wait(&f, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
+		co_unref(f);
+	}
+	return 0;
+}
+
+int co_loop_cancel_all(struct co_loop *loop)
+{
+	return loop->n_tasks > 0 ? co_run(loop, cancel_all, loop, "cancel all") : 0;
+}

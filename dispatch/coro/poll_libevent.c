@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -156,11 +157,23 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	co_future_release(&w->waiter.future, what);
 }
 
+/* The changelist asks epoll only at the end of the turn, and nobody would hear its refusal: it is foreseen. */
+static int refusal(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? -EPERM : 0;
+}
+
 int co_poll_fd_wait(struct co_poll *p, int fd, short what, int64_t deadline_us)
 {
 	struct fd_wait w;
-	int rc;
+	int rc = refusal(fd);
 
+	if (rc < 0)
+		return rc;
 	co_waiter_init(&w.waiter);
 	if (event_assign(&w.event, p->base, fd, what & (EV_READ | EV_WRITE | EV_CLOSED), on_ready, &w) != 0 ||
 	    event_add(&w.event, NULL) != 0)

@@ -15,6 +15,7 @@ enum { FD_READ = 0x02, FD_WRITE = 0x04 };       /* libevent's EV_READ, EV_WRITE 
 struct side {
 	char *data;
 	size_t from, to;                /* what is in it */
+	const struct co_future *task;   /* who waits for the descriptor */
 };
 
 struct co_stream {
@@ -23,6 +24,18 @@ struct co_stream {
 	bool eof;
 	struct side in, out;
 };
+
+/* For a side of the descriptor, on behalf of the current task, the only one. */
+static int wait_ready(struct co_stream *s, struct side *side, short what, int64_t deadline_us)
+{
+	int rc;
+
+	CHECK(side->task == NULL, "task \"%s\" waits for this stream in the same direction already", co_task_name(side->task));
+	side->task = co_task_current();
+	rc = co_fd_wait(s->fd, what, deadline_us);
+	side->task = NULL;
+	return rc;
+}
 
 struct co_stream *co_stream_new(int fd, size_t limit)
 {
@@ -48,6 +61,8 @@ void co_stream_free(struct co_stream *s)
 {
 	if (s == NULL)
 		return;
+	CHECK(s->in.task == NULL, "a stream is freed while task \"%s\" waits to read", co_task_name(s->in.task));
+	CHECK(s->out.task == NULL, "a stream is freed while task \"%s\" waits to write", co_task_name(s->out.task));
 	if (s->fd >= 0)
 		close(s->fd);
 	mem_free(s->in.data);
@@ -87,7 +102,7 @@ static int fill(struct co_stream *s, int64_t deadline_us)
 		if (got < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		if (got < 0) {
-			rc = co_fd_wait(s->fd, FD_READ, deadline_us);
+			rc = wait_ready(s, &s->in, FD_READ, deadline_us);
 			if (rc < 0)
 				return rc;
 		}
@@ -106,7 +121,8 @@ static size_t take(struct co_stream *s, void *buf, size_t size)
 
 int co_stream_read(struct co_stream *s, void *buf, size_t size, int64_t deadline_us)
 {
-	CHECK(size > 0);
+	if (size == 0)
+		return 0;
 	if (held(&s->in) == 0) {
 		int rc = fill(s, deadline_us);
 
@@ -174,7 +190,7 @@ static int flush(struct co_stream *s, int64_t deadline_us)
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
-		rc = co_fd_wait(s->fd, FD_WRITE, deadline_us);
+		rc = wait_ready(s, &s->out, FD_WRITE, deadline_us);
 		if (rc < 0)
 			return rc;
 	}

@@ -58,7 +58,7 @@ int co_sleep_until(int64_t deadline_us)
 
 int co_sleep_ms(int64_t ms)
 {
-	return ms <= 0 ? co_yield() : co_sleep_until(clock_mono_us() + ms * 1000);
+	return ms <= 0 ? co_yield() : co_sleep_until(co_in_ms(ms));
 }
 
 /* ---- wait ---- */

@@ -78,7 +78,7 @@ ROWS(run_barrier, struct barrier_row)
 TEST(barrier_deadline)
 {
 	co_barrier_init(&barrier, 2);
-	EXPECT_INT(co_barrier_wait(&barrier, in_ms(5)), -ETIMEDOUT);
+	EXPECT_INT(co_barrier_wait(&barrier, co_in_ms(5)), -ETIMEDOUT);
 	EXPECT_INT(now_ms(), 5);
 	EXPECT_INT(co_barrier_waiting(&barrier), 0);
 	return 0;

@@ -239,16 +239,16 @@ ROWS(run_deadline, struct deadline_row)
 	EXPECT(co_lock_try(&lock));
 	switch (row->kind) {
 	case LOCK:
-		rc = co_lock_acquire(&lock, in_ms(5));
+		rc = co_lock_acquire(&lock, co_in_ms(5));
 		break;
 	case SEMAPHORE:
-		rc = co_semaphore_acquire(&sem, in_ms(5));
+		rc = co_semaphore_acquire(&sem, co_in_ms(5));
 		break;
 	case EVENT:
-		rc = co_event_wait(&event, in_ms(5));
+		rc = co_event_wait(&event, co_in_ms(5));
 		break;
 	case CONDITION:
-		rc = co_condition_wait(&cond, in_ms(5));
+		rc = co_condition_wait(&cond, co_in_ms(5));
 		EXPECT(lock.locked);
 		break;
 	}

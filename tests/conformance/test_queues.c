@@ -212,7 +212,7 @@ TEST(get_deadline)
 	void *item;
 
 	queue = co_queue_new(1);
-	EXPECT_INT(co_queue_get(queue, &item, in_ms(5)), -ETIMEDOUT);
+	EXPECT_INT(co_queue_get(queue, &item, co_in_ms(5)), -ETIMEDOUT);
 	EXPECT_INT(now_ms(), 5);
 	co_queue_free(queue);
 	return 0;
@@ -223,7 +223,7 @@ TEST(put_deadline)
 {
 	queue = co_queue_new(1);
 	EXPECT_INT(co_queue_try_put(queue, WORD("x")), 0);
-	EXPECT_INT(co_queue_put(queue, WORD("y"), in_ms(5)), -ETIMEDOUT);
+	EXPECT_INT(co_queue_put(queue, WORD("y"), co_in_ms(5)), -ETIMEDOUT);
 	EXPECT_INT(co_queue_size(queue), 1);
 	EXPECT_INT(now_ms(), 5);
 	co_queue_free(queue);
@@ -235,7 +235,7 @@ TEST(join_deadline)
 {
 	queue = co_queue_new(1);
 	EXPECT_INT(co_queue_try_put(queue, WORD("x")), 0);
-	EXPECT_INT(co_queue_join(queue, in_ms(5)), -ETIMEDOUT);
+	EXPECT_INT(co_queue_join(queue, co_in_ms(5)), -ETIMEDOUT);
 	EXPECT_INT(now_ms(), 5);
 	co_queue_free(queue);
 	return 0;

@@ -97,7 +97,7 @@ ROWS(run_group, struct group_row)
 
 	co_timer_init(&cancel, cancel_arg, t);
 	if (row->cancel_ms > 0)
-		EXPECT_INT(co_timer_start(&cancel, in_ms(row->cancel_ms)), 0);
+		EXPECT_INT(co_timer_start(&cancel, co_in_ms(row->cancel_ms)), 0);
 	EXPECT_INT(co_wait(&t, 1, CO_ALL_COMPLETED, CLOCK_NEVER), 1);
 	EXPECT_INT(r.rc, row->rc);
 	EXPECT_INT(r.n_errors, row->n_errors);

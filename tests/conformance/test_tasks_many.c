@@ -29,7 +29,7 @@ static void members_new(struct members *m, const struct member_row *rows)
 		m->f[m->n] = row->ms == 0 ? done_future(row->rc) : spawn(child_body, &m->child[m->n]);
 		co_timer_init(&m->cancel[m->n], cancel_arg, m->f[m->n]);
 		if (row->rc == -ECANCELED && row->ms > 0)
-			EXPECT_INT(co_timer_start(&m->cancel[m->n], in_ms(row->ms)), 0);
+			EXPECT_INT(co_timer_start(&m->cancel[m->n], co_in_ms(row->ms)), 0);
 	}
 }
 
@@ -98,7 +98,7 @@ ROWS(run_wait, struct wait_row)
 	members_new(&m, row->members);
 	for (const char *d = row->done; *d != '\0'; d++)
 		n += *d == '1';
-	EXPECT_INT(co_wait(m.f, m.n, row->mode, row->timeout_ms < 0 ? CLOCK_NEVER : in_ms(row->timeout_ms)), n);
+	EXPECT_INT(co_wait(m.f, m.n, row->mode, row->timeout_ms < 0 ? CLOCK_NEVER : co_in_ms(row->timeout_ms)), n);
 	EXPECT_INT(now_ms(), row->at_ms);
 	for (size_t i = 0; i < m.n; i++) {
 		done[i] = co_done(m.f[i]) ? '1' : '0';

@@ -48,7 +48,7 @@ static int scope_body(void *arg)
 	struct co_timeout t;
 	int ms = r->row->timeout_ms;
 
-	EXPECT_INT(co_timeout_enter(&t, ms == -1 ? CLOCK_NEVER : in_ms(ms)), 0);
+	EXPECT_INT(co_timeout_enter(&t, ms == -1 ? CLOCK_NEVER : co_in_ms(ms)), 0);
 	r->rc = co_timeout_leave(&t, child_body(&c));
 	r->expired = t.expired;
 	r->left = co_task_cancelling(co_task_current());
@@ -68,7 +68,7 @@ ROWS(run_scope, struct scope_row)
 
 	co_timer_init(&cancel, cancel_arg, t);
 	if (row->cancel_ms > 0)
-		EXPECT_INT(co_timer_start(&cancel, in_ms(row->cancel_ms)), 0);
+		EXPECT_INT(co_timer_start(&cancel, co_in_ms(row->cancel_ms)), 0);
 	co_await(t);
 	EXPECT_INT(r.rc, row->rc);
 	EXPECT(r.expired == row->expired);
@@ -100,8 +100,8 @@ ROWS(run_nested, struct nested_row)
 	struct co_timeout outer, inner;
 	int rc;
 
-	EXPECT_INT(co_timeout_enter(&outer, in_ms(row->outer_ms)), 0);
-	EXPECT_INT(co_timeout_enter(&inner, in_ms(row->inner_ms)), 0);
+	EXPECT_INT(co_timeout_enter(&outer, co_in_ms(row->outer_ms)), 0);
+	EXPECT_INT(co_timeout_enter(&inner, co_in_ms(row->inner_ms)), 0);
 	rc = co_timeout_leave(&inner, co_sleep_ms(row->sleep_ms));
 	EXPECT_INT(rc, row->inner_rc);
 	EXPECT_INT(co_timeout_leave(&outer, rc), row->outer_rc);
@@ -129,9 +129,9 @@ ROWS(run_move, struct move_row)
 {
 	struct co_timeout t;
 
-	EXPECT_INT(co_timeout_enter(&t, row->first_ms < 0 ? CLOCK_NEVER : in_ms(row->first_ms)), 0);
+	EXPECT_INT(co_timeout_enter(&t, row->first_ms < 0 ? CLOCK_NEVER : co_in_ms(row->first_ms)), 0);
 	EXPECT_INT(co_sleep_ms(2), 0);
-	EXPECT_INT(co_timeout_reschedule(&t, row->then_ms < 0 ? CLOCK_NEVER : in_ms(row->then_ms)), 0);
+	EXPECT_INT(co_timeout_reschedule(&t, row->then_ms < 0 ? CLOCK_NEVER : co_in_ms(row->then_ms)), 0);
 	EXPECT_INT(co_timeout_leave(&t, co_sleep_ms(20)), row->rc);
 	EXPECT_INT(now_ms(), row->at_ms);
 }
@@ -141,7 +141,7 @@ TEST(timeout_zero_sleep_zero)
 {
 	struct co_timeout t;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(0)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(0)), 0);
 	EXPECT_INT(co_timeout_leave(&t, co_yield()), -ETIMEDOUT);
 	return 0;
 }
@@ -152,10 +152,10 @@ TEST(timeout_nested_in_cleanup)
 	struct co_timeout outer, inner;
 	int rc;
 
-	EXPECT_INT(co_timeout_enter(&outer, in_ms(1)), 0);
+	EXPECT_INT(co_timeout_enter(&outer, co_in_ms(1)), 0);
 	rc = co_sleep_ms(5);
 	EXPECT_INT(rc, -ECANCELED);
-	EXPECT_INT(co_timeout_enter(&inner, in_ms(2)), 0);
+	EXPECT_INT(co_timeout_enter(&inner, co_in_ms(2)), 0);
 	EXPECT_INT(co_timeout_leave(&inner, co_sleep_ms(5)), -ETIMEDOUT);
 	EXPECT_INT(co_timeout_leave(&outer, rc), -ETIMEDOUT);
 	EXPECT_INT(now_ms(), 3);
@@ -167,7 +167,7 @@ static int timeout_while_cancelled(void *arg)
 	struct co_timeout t;
 
 	EXPECT_INT(co_sleep_ms(9), -ECANCELED);
-	EXPECT_INT(co_timeout_enter(&t, in_ms(2)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(2)), 0);
 	EXPECT_INT(co_timeout_leave(&t, co_sleep_ms(9)), (int)(intptr_t)arg);
 	return 3;
 }
@@ -205,7 +205,7 @@ static int timeout_in_a_task(void *arg)
 {
 	struct co_timeout t;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(2)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(2)), 0);
 	return co_timeout_leave(&t, co_await(arg));
 }
 
@@ -228,7 +228,7 @@ TEST(timeout_finished)
 {
 	struct co_timeout t;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(2)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(2)), 0);
 	EXPECT_INT(co_timeout_leave(&t, 0), 0);
 	EXPECT_INT(co_sleep_ms(5), 0);
 	EXPECT(!t.expired);
@@ -248,9 +248,9 @@ TEST(timeout_expiring)
 
 	co_timer_init(&before, note_expired, &t);
 	co_timer_init(&after, note_expired, &t);
-	EXPECT_INT(co_timer_start(&before, in_ms(2)), 0);
-	EXPECT_INT(co_timeout_enter(&t, in_ms(2)), 0);
-	EXPECT_INT(co_timer_start(&after, in_ms(2)), 0);
+	EXPECT_INT(co_timer_start(&before, co_in_ms(2)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(2)), 0);
+	EXPECT_INT(co_timer_start(&after, co_in_ms(2)), 0);
 	EXPECT_INT(co_timeout_leave(&t, co_sleep_ms(5)), -ETIMEDOUT);
 	EXPECT_TRACE("not expired");
 	return 0;
@@ -264,7 +264,7 @@ TEST(timeout_taskgroup)
 	struct child slow = { .ms = 50 };
 	int rc;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(2)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(2)), 0);
 	co_group_enter(&g);
 	EXPECT_INT(co_group_spawn(&g, NULL, child_body, &slow, "slow"), 0);
 	rc = co_group_leave(&g, 0);

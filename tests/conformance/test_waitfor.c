@@ -34,7 +34,7 @@ ROWS(run_wait_for, struct wait_for_row)
 	struct child c = row->child;
 	struct co_future *f = spawn(child_body, &c);
 
-	EXPECT_INT(co_wait_for(f, row->timeout_ms == -1 ? CLOCK_NEVER : in_ms(row->timeout_ms)), row->rc);
+	EXPECT_INT(co_wait_for(f, row->timeout_ms == -1 ? CLOCK_NEVER : co_in_ms(row->timeout_ms)), row->rc);
 	EXPECT_INT(now_ms(), row->at_ms);
 	EXPECT_INT(co_state(f), row->state);
 	EXPECT_INT(co_task_cancelling(co_task_current()), 0);
@@ -63,7 +63,7 @@ ROWS(run_begun, struct begun_row)
 	struct co_future *f = spawn(child_body, &c);
 
 	yield_times(1);
-	EXPECT_INT(co_wait_for(f, in_ms(0)), row->rc);
+	EXPECT_INT(co_wait_for(f, co_in_ms(0)), row->rc);
 	EXPECT_INT(now_ms(), row->at_ms);
 	EXPECT(c.saw_cancel);
 	co_unref(f);
@@ -88,7 +88,7 @@ ROWS(run_done, struct done_row)
 {
 	struct co_future *f = done_future(row->rc), *other = spawn(return_arg, NULL);
 
-	EXPECT_INT(co_wait_for(f, in_ms(row->timeout_ms)), row->rc);
+	EXPECT_INT(co_wait_for(f, co_in_ms(row->timeout_ms)), row->rc);
 	EXPECT(!co_done(other));
 	settle();
 	co_unref(f);
@@ -106,7 +106,7 @@ static int wait_for_body(void *arg)
 {
 	struct waiter *w = arg;
 
-	w->rc = co_wait_for(w->f, w->timeout_ms < 0 ? CLOCK_NEVER : in_ms(w->timeout_ms));
+	w->rc = co_wait_for(w->f, w->timeout_ms < 0 ? CLOCK_NEVER : co_in_ms(w->timeout_ms));
 	return w->rc;
 }
 
@@ -160,7 +160,7 @@ TEST(wait_for_of_a_shield)
 {
 	struct co_future *inner = CHILD(10, 3), *f = co_shield(inner);
 
-	EXPECT_INT(co_wait_for(f, in_ms(5)), -ETIMEDOUT);
+	EXPECT_INT(co_wait_for(f, co_in_ms(5)), -ETIMEDOUT);
 	EXPECT_INT(co_state(inner), CO_PENDING);
 	EXPECT_INT(co_await(inner), 3);
 	EXPECT_INT(now_ms(), 10);
@@ -174,7 +174,7 @@ TEST(wait_for_of_a_future)
 {
 	struct co_future *f = future_new();
 
-	EXPECT_INT(co_wait_for(f, in_ms(5)), -ETIMEDOUT);
+	EXPECT_INT(co_wait_for(f, co_in_ms(5)), -ETIMEDOUT);
 	EXPECT_INT(co_state(f), CO_CANCELLED);
 	co_unref(f);
 	return 0;
@@ -183,7 +183,7 @@ TEST(wait_for_of_a_future)
 static int inner_wait_for(void *arg)
 {
 	struct co_future *f = CHILD(30, 3);
-	int rc = co_wait_for(f, in_ms((int)(intptr_t)arg));
+	int rc = co_wait_for(f, co_in_ms((int)(intptr_t)arg));
 
 	co_unref(f);
 	return rc;
@@ -194,7 +194,7 @@ TEST(wait_for_nested_inner_first)
 {
 	struct co_future *f = spawn(inner_wait_for, (void *)5);
 
-	EXPECT_INT(co_wait_for(f, in_ms(10)), -ETIMEDOUT);
+	EXPECT_INT(co_wait_for(f, co_in_ms(10)), -ETIMEDOUT);
 	EXPECT_INT(co_state(f), CO_FAILED);
 	EXPECT_INT(now_ms(), 5);
 	co_unref(f);
@@ -206,7 +206,7 @@ TEST(wait_for_nested_outer_first)
 {
 	struct co_future *f = spawn(inner_wait_for, (void *)10);
 
-	EXPECT_INT(co_wait_for(f, in_ms(5)), -ETIMEDOUT);
+	EXPECT_INT(co_wait_for(f, co_in_ms(5)), -ETIMEDOUT);
 	EXPECT_INT(co_state(f), CO_CANCELLED);
 	EXPECT_INT(now_ms(), 5);
 	co_unref(f);
@@ -218,7 +218,7 @@ TEST(wait_for_zero_of_a_shield)
 {
 	struct co_future *inner = CHILD(10, 3), *f = co_shield(inner);
 
-	EXPECT_INT(co_wait_for(f, in_ms(0)), -ETIMEDOUT);
+	EXPECT_INT(co_wait_for(f, co_in_ms(0)), -ETIMEDOUT);
 	EXPECT_INT(co_await(inner), 3);
 	co_unref(f);
 	co_unref(inner);
@@ -242,7 +242,7 @@ TEST(wait_for_of_a_shield_cancelled_inside)
 	struct co_future *inner = CHILD(10, 3), *f = co_shield(inner);
 
 	co_cancel(inner);
-	EXPECT_INT(co_wait_for(f, in_ms(5)), -ECANCELED);
+	EXPECT_INT(co_wait_for(f, co_in_ms(5)), -ECANCELED);
 	EXPECT_INT(co_state(f), CO_CANCELLED);
 	co_unref(f);
 	co_unref(inner);
@@ -255,7 +255,7 @@ TEST(wait_for_asks_the_inner_once)
 	struct child c = { .ms = 10, .rc = 3, .stubborn = -ECANCELED, .late_ms = 5 };
 	struct co_future *f = spawn(child_body, &c);
 
-	EXPECT_INT(co_wait_for(f, in_ms(5)), -ETIMEDOUT);
+	EXPECT_INT(co_wait_for(f, co_in_ms(5)), -ETIMEDOUT);
 	EXPECT_INT(co_task_cancelling(f), 1);
 	co_unref(f);
 	return 0;

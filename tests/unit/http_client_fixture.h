@@ -52,11 +52,6 @@ static inline bool may_write(void *arg)
 	return !r->veto;
 }
 
-static inline int64_t in_ms(int64_t ms)
-{
-	return clock_mono_us() + ms * 1000;
-}
-
 static inline void send_sized(struct result *r, int64_t deadline_us, const char *body, size_t len)
 {
 	const struct http_request q = { .method = "POST", .path = "/send", .path_len = 5, .body = body, .body_len = len, .on_reply = on_reply,
@@ -68,7 +63,7 @@ static inline void send_sized(struct result *r, int64_t deadline_us, const char 
 static inline void send_one(struct result *r, int64_t ms)
 {
 	*r = (struct result){ .failure = HTTP_OK };
-	send_sized(r, in_ms(ms), "{}", 2);
+	send_sized(r, co_in_ms(ms), "{}", 2);
 }
 
 static inline struct http_client_counters counters(void)
@@ -221,7 +216,7 @@ static inline int body_large(void *arg)
 	char *body = calloc(1, len);
 
 	(void)arg;
-	send_sized(&r, in_ms(10000), body, len);
+	send_sized(&r, co_in_ms(10000), body, len);
 	free(body);
 	assert_int_equal(r.failure, HTTP_OK);
 	assert_string_equal(r.body, "ok");

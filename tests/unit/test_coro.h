@@ -143,9 +143,4 @@ __attribute__((unused)) static int stubborn(void *arg)
 	return (int)(intptr_t)arg;
 }
 
-__attribute__((unused)) static int64_t in_ms(int64_t ms)
-{
-	return clock_mono_us() + ms * 1000;
-}
-
 #endif

@@ -403,7 +403,7 @@ static int sleeps_then_fd(void *arg)
 	CHECK(pipe(ends) == 0);
 	rc = co_sleep_ms(1);
 	if (rc == 0)
-		rc = co_fd_wait(ends[0], EV_READ, in_ms(5)) == -ETIMEDOUT ? 0 : -1;
+		rc = co_fd_wait(ends[0], EV_READ, co_in_ms(5)) == -ETIMEDOUT ? 0 : -1;
 	close(ends[0]);
 	close(ends[1]);
 	return rc;

@@ -42,7 +42,7 @@ static int all_or_nothing(void)
 TEST(test_coro_example_group_in_timeout)
 {
 	struct co_timeout t;
-	int rc = co_timeout_enter(&t, in_ms(5000));
+	int rc = co_timeout_enter(&t, co_in_ms(5000));
 
 	if (rc == 0)
 		rc = co_timeout_leave(&t, all_or_nothing());
@@ -132,7 +132,7 @@ TEST(test_coro_example_echo)
 	t = co_task_new(echo, there, "echo");
 	EXPECT_INT(co_stream_write(here, "hello\n", 6, CLOCK_NEVER), 0);
 	EXPECT_INT(co_stream_drain(here, CLOCK_NEVER), 0);
-	EXPECT_INT(co_stream_read_until(here, '\n', &line, in_ms(5000)), 6);
+	EXPECT_INT(co_stream_read_until(here, '\n', &line, co_in_ms(5000)), 6);
 	co_stream_free(here);
 	EXPECT_INT(co_await(t), 0);
 	co_stream_free(there);

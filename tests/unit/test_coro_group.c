@@ -116,6 +116,27 @@ TEST(test_coro_group_errors_add_up)
 	return 0;
 }
 
+static int fails_with_words(void *arg)
+{
+	return co_fail(-EPROTO, arg);
+}
+
+TEST(test_coro_group_keeps_the_words)
+{
+	struct co_group g;
+
+	co_group_enter(&g);
+	add(&g, NULL, fails_with_words, WORD("no id in the reply"));
+	add(&g, NULL, fails_with_words, NULL);
+	EXPECT_INT(co_group_leave(&g, 0), -EPROTO);
+	EXPECT_INT(g.n_errors, 2);
+	EXPECT(strcmp(g.texts[0], "no id in the reply") == 0 && g.texts[1] == NULL);
+	co_group_enter(&g);
+	EXPECT_INT(co_group_leave(&g, co_fail(-EPIPE, "the body's")), -EPIPE);
+	EXPECT(strcmp(g.texts[0], "the body's") == 0);
+	return 0;
+}
+
 static int group_of_sleepers(void *arg)
 {
 	struct co_group g;
@@ -232,7 +253,7 @@ TEST(test_coro_group_in_timeout)
 	struct co_group g;
 	int rc;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(1)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(1)), 0);
 	co_group_enter(&g);
 	add(&g, NULL, notes_cancel, WORD("a"));
 	rc = co_group_leave(&g, 0);
@@ -282,7 +303,7 @@ TEST(test_coro_as_completed_timeout)
 	struct co_waitset *ws = co_as_completed(&never, 1);
 
 	CHECK(ws != NULL);
-	EXPECT_INT(co_waitset_take(ws, &f, NULL, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_waitset_take(ws, &f, NULL, co_in_ms(1)), -ETIMEDOUT);
 	EXPECT(!co_done(never));
 	EXPECT_INT(co_waitset_size(ws), 1);
 	co_waitset_free(ws);
@@ -298,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_coro_group_first_error),
 		cmocka_unit_test(test_coro_group_body_fails),
 		cmocka_unit_test(test_coro_group_errors_add_up),
+		cmocka_unit_test(test_coro_group_keeps_the_words),
 		cmocka_unit_test(test_coro_group_cancelled_outside),
 		cmocka_unit_test(test_coro_group_error_and_outer_cancel),
 		cmocka_unit_test(test_coro_group_no_spawn_after_abort),

@@ -78,7 +78,7 @@ TEST(test_coro_lock_cancelled_waiter)
 	EXPECT_INT(co_await(a), -ECANCELED);
 	EXPECT(lock.locked);
 	co_unref(a);
-	EXPECT_INT(co_lock_acquire(&lock, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_lock_acquire(&lock, co_in_ms(1)), -ETIMEDOUT);
 	return 0;
 }
 
@@ -193,7 +193,7 @@ TEST(test_coro_condition_wait_for)
 	EXPECT(co_lock_try(&lock));
 	EXPECT_INT(co_condition_wait_for(&cond, is_set, &flag, CLOCK_NEVER), 0);
 	flag = false;
-	EXPECT_INT(co_condition_wait_for(&cond, is_set, &flag, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_condition_wait_for(&cond, is_set, &flag, co_in_ms(1)), -ETIMEDOUT);
 	EXPECT(lock.locked);
 	co_lock_release(&lock);
 	EXPECT_INT(co_await(t), 0);
@@ -271,7 +271,7 @@ TEST(test_coro_barrier_cancel)
 	yield_times(2);
 	co_cancel(a);
 	EXPECT_INT(co_await(a), -ECANCELED);
-	EXPECT_INT(co_barrier_wait(&barrier, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_barrier_wait(&barrier, co_in_ms(1)), -ETIMEDOUT);
 	b = spawn(meets, letter(1));
 	EXPECT(co_barrier_wait(&barrier, CLOCK_NEVER) >= 0);
 	EXPECT(co_await(b) >= 0);
@@ -304,9 +304,9 @@ TEST(test_coro_barrier_cancelled_at_the_door)
 	}
 	barrier.state = CO_BARRIER_DRAINING;
 	co_lock_release(&barrier.lock);
-	EXPECT_INT(co_barrier_wait(&barrier, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_barrier_wait(&barrier, co_in_ms(1)), -ETIMEDOUT);
 	barrier.state = CO_BARRIER_FILLING;
-	EXPECT_INT(co_barrier_wait(&barrier, in_ms(1)), 0);
+	EXPECT_INT(co_barrier_wait(&barrier, co_in_ms(1)), 0);
 	return 0;
 }
 

@@ -69,7 +69,7 @@ TEST(test_coro_loop_call_from_call)
 TEST(test_coro_loop_timers_in_order)
 {
 	struct co_timer t[4];
-	int64_t at_us = in_ms(2);
+	int64_t at_us = co_in_ms(2);
 
 	for (int i = 0; i < 4; i++)
 		co_timer_init(&t[i], note_call, letter(i));
@@ -88,7 +88,7 @@ TEST(test_coro_loop_timers_in_order)
 TEST(test_coro_loop_timer_restart_moves)
 {
 	struct co_timer a, b;
-	int64_t at_us = in_ms(1);
+	int64_t at_us = co_in_ms(1);
 
 	co_timer_init(&a, note_call, WORD("a"));
 	co_timer_init(&b, note_call, WORD("b"));
@@ -458,7 +458,7 @@ static int parks(void *arg)
 	struct co_timeout t;
 
 	(void)arg;
-	CHECK(s != NULL && co_timeout_enter(&t, in_ms(100000)) == 0);
+	CHECK(s != NULL && co_timeout_enter(&t, co_in_ms(100000)) == 0);
 	g = co_gather(both, 2, false, NULL);
 	CHECK(g != NULL);
 	co_await(g);
@@ -470,7 +470,7 @@ static int parks_on_queue(void *arg)
 {
 	void *item;
 
-	co_queue_get(arg, &item, in_ms(100000));
+	(void)!co_queue_get(arg, &item, co_in_ms(100000));
 	expect_failures++;      /* it came back */
 	return 0;
 }
@@ -549,7 +549,7 @@ TEST(test_coro_loop_stats_not_of_sleep)
 /* A long sleep must not show callbacks that end it the time before it. */
 TEST(test_coro_loop_clock_is_fresh)
 {
-	int64_t at_us = in_ms(20);
+	int64_t at_us = co_in_ms(20);
 
 	co_sleep_until(at_us);
 	EXPECT(clock_mono_us() >= at_us);

@@ -1,7 +1,9 @@
 /* dispatch/coro: what must not be done ends the process in words that name the task: who did it, and who is hurt. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
+#include "dispatch/coro/stream.h"
 #include "tests/unit/test_coro.h"
 #include "tests/unit/test_coro_child.h"
 
@@ -101,7 +103,7 @@ MISUSE(test_coro_misuse_ends_inside_a_timeout, "task \"culprit\" ends inside a t
 {
 	static struct co_timeout t;
 
-	return co_timeout_enter(&t, in_ms(1000));
+	return co_timeout_enter(&t, co_in_ms(1000));
 }
 
 MISUSE(test_coro_misuse_ends_inside_a_group, "task \"culprit\" ends inside a timeout or a group")
@@ -120,7 +122,7 @@ static int leaves_for_another(void *arg)
 MISUSE(test_coro_misuse_timeout_left_by_another, "a timeout is left by the task that entered it (in task \"child\"")
 {
 	static struct co_timeout t;
-	int rc = co_timeout_enter(&t, in_ms(1000));
+	int rc = co_timeout_enter(&t, co_in_ms(1000));
 
 	return rc < 0 ? rc : co_await(spawn(leaves_for_another, &t));
 }
@@ -323,6 +325,44 @@ MISUSE(test_coro_misuse_queue_freed_under_a_putter, "a queue is freed while task
 	return 0;
 }
 
+static int reads(void *arg)
+{
+	char c;
+
+	return co_stream_read(arg, &c, 1, CLOCK_NEVER);
+}
+
+static struct co_stream *stream_of_a_pair(void)
+{
+	int ends[2];
+	struct co_stream *s;
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	s = co_stream_new(ends[0], 64);
+	CHECK(s != NULL);
+	return s;
+}
+
+MISUSE(test_coro_misuse_stream_freed, "a stream is freed while task \"child\" waits to read")
+{
+	struct co_stream *s = stream_of_a_pair();
+
+	(void)spawn(reads, s);
+	yield_times(1);
+	co_stream_free(s);
+	return 0;
+}
+
+/* test_streams: RuntimeError, read() called while another coroutine is already waiting */
+MISUSE(test_coro_misuse_stream_read_by_two, "task \"child\" waits for this stream in the same direction already")
+{
+	struct co_stream *s = stream_of_a_pair();
+
+	(void)spawn(reads, s);
+	yield_times(1);
+	return reads(s);
+}
+
 /* ---- threads ---- */
 
 /* `fn` in a thread that has no loop, unless it makes one. */
@@ -429,6 +469,8 @@ int main(void)
 		cmocka_unit_test(test_coro_misuse_waitset_freed),
 		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_getter),
 		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_putter),
+		cmocka_unit_test(test_coro_misuse_stream_freed),
+		cmocka_unit_test(test_coro_misuse_stream_read_by_two),
 		cmocka_unit_test(test_coro_misuse_await_from_the_wrong_thread),
 		cmocka_unit_test(test_coro_misuse_change_from_the_wrong_thread),
 	};

@@ -117,7 +117,7 @@ TEST(test_coro_queue_join)
 	EXPECT_TRACE("work work");
 	put(q, 3);
 	EXPECT_INT(get(q), 3);
-	EXPECT_INT(co_queue_join(q, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_queue_join(q, co_in_ms(1)), -ETIMEDOUT);
 	co_queue_task_done(q);
 	EXPECT_INT(co_queue_join(q, CLOCK_NEVER), 0);
 	co_queue_shutdown(q, false, NULL);

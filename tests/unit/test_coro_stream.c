@@ -41,7 +41,7 @@ TEST(test_coro_stream_read)
 	EXPECT_INT(co_stream_read(b, buf, 8, CLOCK_NEVER), 8);
 	EXPECT(memcmp(buf, "hello wo", 8) == 0);
 	EXPECT_INT(co_stream_read(b, buf, 8, CLOCK_NEVER), 3);
-	EXPECT_INT(co_stream_read(b, buf, 8, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_stream_read(b, buf, 8, co_in_ms(1)), -ETIMEDOUT);
 	co_stream_free(a);
 	a = NULL;
 	EXPECT_INT(co_stream_read(b, buf, 8, CLOCK_NEVER), 0);

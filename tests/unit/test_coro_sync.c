@@ -130,7 +130,7 @@ TEST(test_coro_semaphore_cancel_then_release)
 TEST(test_coro_semaphore_deadline)
 {
 	co_semaphore_init(&sem, 0);
-	EXPECT_INT(co_semaphore_acquire(&sem, in_ms(2)), -ETIMEDOUT);
+	EXPECT_INT(co_semaphore_acquire(&sem, co_in_ms(2)), -ETIMEDOUT);
 	EXPECT_INT(co_semaphore_acquire(&sem, 1), -ETIMEDOUT);
 	co_semaphore_release(&sem);
 	EXPECT_INT(co_semaphore_acquire(&sem, 1), 0);
@@ -166,7 +166,7 @@ TEST(test_coro_event_wait)
 	EXPECT_TRACE("a b c");
 	EXPECT_INT(co_event_wait(&event, CLOCK_NEVER), 0);
 	co_event_clear(&event);
-	EXPECT_INT(co_event_wait(&event, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_event_wait(&event, co_in_ms(1)), -ETIMEDOUT);
 	unref_all(t, 3);
 	return 0;
 }
@@ -262,7 +262,7 @@ TEST(test_coro_queue_get)
 	EXPECT_INT(co_queue_size(queue), 1);
 	EXPECT_INT(co_queue_get(queue, &item, CLOCK_NEVER), 0);
 	EXPECT(item == letter(0));
-	EXPECT_INT(co_queue_get(queue, &item, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_queue_get(queue, &item, co_in_ms(1)), -ETIMEDOUT);
 	co_queue_free(queue);
 	return 0;
 }
@@ -295,7 +295,7 @@ TEST(test_coro_queue_bounded)
 	EXPECT_INT(co_queue_try_put(queue, letter(0)), 0);
 	EXPECT_INT(co_queue_try_put(queue, letter(1)), 0);
 	EXPECT_INT(co_queue_try_put(queue, letter(2)), -EAGAIN);
-	EXPECT_INT(co_queue_put(queue, letter(2), in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_queue_put(queue, letter(2), co_in_ms(1)), -ETIMEDOUT);
 	t = spawn(puts_item, letter(2));
 	yield_times(2);
 	EXPECT_TRACE("");

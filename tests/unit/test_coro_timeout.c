@@ -6,7 +6,7 @@ TEST(test_coro_timeout_expires)
 {
 	struct co_timeout t;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(2)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(2)), 0);
 	EXPECT_INT(co_timeout_leave(&t, co_sleep_until(CLOCK_NEVER)), -ETIMEDOUT);
 	EXPECT(t.expired);
 	EXPECT_INT(co_task_cancelling(co_task_current()), 0);
@@ -19,7 +19,7 @@ TEST(test_coro_timeout_not_reached)
 {
 	struct co_timeout t;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(10000)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(10000)), 0);
 	EXPECT_INT(co_timeout_leave(&t, co_sleep_ms(1)), 0);
 	EXPECT(!t.expired);
 	EXPECT(!co_timer_started(&t.timer));
@@ -64,7 +64,7 @@ TEST(test_coro_timeout_other_error_passes)
 {
 	struct co_timeout t;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(10000)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(10000)), 0);
 	EXPECT_INT(co_timeout_leave(&t, -EIO), -EIO);
 	return 0;
 }
@@ -74,10 +74,10 @@ TEST(test_coro_timeout_expired_but_other_outcome)
 {
 	struct co_timeout t;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(1)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(1)), 0);
 	EXPECT_INT(co_sleep_until(CLOCK_NEVER), -ECANCELED);
 	EXPECT_INT(co_timeout_leave(&t, -EPIPE), -EPIPE);
-	EXPECT_INT(co_timeout_enter(&t, in_ms(1)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(1)), 0);
 	EXPECT_INT(co_sleep_until(CLOCK_NEVER), -ECANCELED);
 	EXPECT_INT(co_timeout_leave(&t, 3), 3);
 	EXPECT_INT(co_task_cancelling(co_task_current()), 0);
@@ -91,7 +91,7 @@ static int under_long_timeout(void *arg)
 	int rc;
 
 	(void)arg;
-	EXPECT_INT(co_timeout_enter(&t, in_ms(10000)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(10000)), 0);
 	rc = co_timeout_leave(&t, co_sleep_until(CLOCK_NEVER));
 	EXPECT(!t.expired);
 	return rc;
@@ -149,8 +149,8 @@ TEST(test_coro_timeout_nested_outer_fires)
 	struct co_timeout outer, inner;
 	int rc;
 
-	EXPECT_INT(co_timeout_enter(&outer, in_ms(2)), 0);
-	EXPECT_INT(co_timeout_enter(&inner, in_ms(10000)), 0);
+	EXPECT_INT(co_timeout_enter(&outer, co_in_ms(2)), 0);
+	EXPECT_INT(co_timeout_enter(&inner, co_in_ms(10000)), 0);
 	rc = co_timeout_leave(&inner, co_sleep_until(CLOCK_NEVER));
 	EXPECT_INT(rc, -ECANCELED);
 	EXPECT(!inner.expired);
@@ -164,8 +164,8 @@ TEST(test_coro_timeout_nested_inner_fires)
 	struct co_timeout outer, inner;
 	int rc;
 
-	EXPECT_INT(co_timeout_enter(&outer, in_ms(10000)), 0);
-	EXPECT_INT(co_timeout_enter(&inner, in_ms(2)), 0);
+	EXPECT_INT(co_timeout_enter(&outer, co_in_ms(10000)), 0);
+	EXPECT_INT(co_timeout_enter(&inner, co_in_ms(2)), 0);
 	rc = co_timeout_leave(&inner, co_sleep_until(CLOCK_NEVER));
 	EXPECT_INT(rc, -ETIMEDOUT);
 	EXPECT_INT(co_timeout_leave(&outer, rc), -ETIMEDOUT);
@@ -177,7 +177,7 @@ TEST(test_coro_timeout_nested_inner_fires)
 TEST(test_coro_timeout_nested_both_fire)
 {
 	struct co_timeout outer, inner;
-	int64_t at_us = in_ms(2);
+	int64_t at_us = co_in_ms(2);
 	int rc;
 
 	EXPECT_INT(co_timeout_enter(&outer, at_us), 0);
@@ -195,17 +195,17 @@ TEST(test_coro_timeout_reschedule)
 {
 	struct co_timeout t;
 
-	EXPECT_INT(co_timeout_enter(&t, in_ms(1)), 0);
-	EXPECT_INT(co_timeout_reschedule(&t, in_ms(10000)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(1)), 0);
+	EXPECT_INT(co_timeout_reschedule(&t, co_in_ms(10000)), 0);
 	EXPECT_INT(co_sleep_ms(3), 0);
 	EXPECT_INT(co_timeout_reschedule(&t, CLOCK_NEVER), 0);
 	EXPECT_INT(co_sleep_ms(1), 0);
-	EXPECT_INT(co_timeout_reschedule(&t, in_ms(1)), 0);
+	EXPECT_INT(co_timeout_reschedule(&t, co_in_ms(1)), 0);
 	EXPECT_INT(co_timeout_leave(&t, co_sleep_until(CLOCK_NEVER)), -ETIMEDOUT);
 
 	EXPECT_INT(co_timeout_enter(&t, CLOCK_NEVER), 0);
 	EXPECT_INT(co_timeout_reschedule(&t, 1), 0);
-	EXPECT_INT(co_timeout_reschedule(&t, in_ms(10000)), 0);
+	EXPECT_INT(co_timeout_reschedule(&t, co_in_ms(10000)), 0);
 	EXPECT_INT(co_sleep_ms(1), 0);
 	EXPECT_INT(co_timeout_reschedule(&t, 1), 0);
 	EXPECT_INT(co_timeout_leave(&t, co_sleep_until(CLOCK_NEVER)), -ETIMEDOUT);
@@ -219,7 +219,7 @@ static int already_cancelling(void *arg)
 
 	(void)arg;
 	EXPECT_INT(co_sleep_until(CLOCK_NEVER), -ECANCELED);
-	EXPECT_INT(co_timeout_enter(&t, in_ms(1)), 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(1)), 0);
 	EXPECT_INT(co_timeout_leave(&t, co_sleep_until(CLOCK_NEVER)), -ETIMEDOUT);
 	EXPECT_INT(co_task_cancelling(co_task_current()), 1);
 	return 0;
@@ -243,12 +243,12 @@ TEST(test_coro_wait_for_in_time)
 {
 	struct co_future *t = spawn(return_arg, (void *)4);
 
-	EXPECT_INT(co_wait_for(t, in_ms(10000)), 4);
+	EXPECT_INT(co_wait_for(t, co_in_ms(10000)), 4);
 	EXPECT_INT(co_wait_for(t, CLOCK_NEVER), 4);
 	EXPECT_INT(co_wait_for(t, 1), 4);       /* test_wait_for_timeout_less_then_0_or_0_future_done */
 	co_unref(t);
 	t = spawn(return_arg, (void *)-EIO);
-	EXPECT_INT(co_wait_for(t, in_ms(10000)), -EIO);
+	EXPECT_INT(co_wait_for(t, co_in_ms(10000)), -EIO);
 	co_unref(t);
 	return 0;
 }
@@ -258,7 +258,7 @@ TEST(test_coro_wait_for_timeout)
 {
 	struct co_future *t = spawn(sleep_forever, NULL);
 
-	EXPECT_INT(co_wait_for(t, in_ms(2)), -ETIMEDOUT);
+	EXPECT_INT(co_wait_for(t, co_in_ms(2)), -ETIMEDOUT);
 	EXPECT_INT(co_state(t), CO_CANCELLED);
 	co_unref(t);
 	return 0;
@@ -276,10 +276,10 @@ TEST(test_coro_wait_for_stubborn)
 {
 	struct co_future *t = spawn(stubborn, (void *)6);
 
-	EXPECT_INT(co_wait_for(t, in_ms(2)), 6);
+	EXPECT_INT(co_wait_for(t, co_in_ms(2)), 6);
 	co_unref(t);
 	t = spawn(stubborn_error, NULL);
-	EXPECT_INT(co_wait_for(t, in_ms(2)), -EPIPE);
+	EXPECT_INT(co_wait_for(t, co_in_ms(2)), -EPIPE);
 	co_unref(t);
 	return 0;
 }
@@ -342,7 +342,7 @@ TEST(test_coro_wait_for_past_cancelled)
 
 static int waits_for(void *arg)
 {
-	return co_wait_for(arg, in_ms(10000));
+	return co_wait_for(arg, co_in_ms(10000));
 }
 
 /* test_wait_for_cancellation..: the waiter's cancel goes to the inner */
@@ -365,7 +365,7 @@ TEST(test_coro_wait_for_shield)
 	struct co_future *inner = future_new(), *outer = co_shield(inner);
 
 	CHECK(outer != NULL);
-	EXPECT_INT(co_wait_for(outer, in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(co_wait_for(outer, co_in_ms(1)), -ETIMEDOUT);
 	EXPECT(!co_done(inner));
 	co_unref(outer);
 	co_unref(inner);

@@ -262,7 +262,7 @@ TEST(test_coro_wait_timeout)
 {
 	struct co_future *t[] = { spawn(return_arg, (void *)1), spawn(stubborn, (void *)2) };
 
-	EXPECT_INT(co_wait(t, 2, CO_ALL_COMPLETED, in_ms(5)), 1);
+	EXPECT_INT(co_wait(t, 2, CO_ALL_COMPLETED, co_in_ms(5)), 1);
 	EXPECT(!co_done(t[1]));
 	EXPECT_INT(co_task_cancelling(t[1]), 0);
 	cancel_all(t, 2);

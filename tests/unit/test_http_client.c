@@ -205,7 +205,7 @@ static int body_pool_timeout(void *arg)
 	(void)arg;
 	while (server.requests == 0)
 		co_sleep_ms(1);
-	send_sized(&second, in_ms(50), "{}", 2);
+	send_sized(&second, co_in_ms(50), "{}", 2);
 	assert_int_equal(second.failure, HTTP_POOL_TIMEOUT);
 	assert_false(second.written || second.asked);
 	assert_int_equal(co_await(task), 0);
@@ -309,7 +309,7 @@ static int body_veto(void *arg)
 	struct result r = { .veto = true };
 
 	(void)arg;
-	send_sized(&r, in_ms(5000), "{}", 2);
+	send_sized(&r, co_in_ms(5000), "{}", 2);
 	assert_int_equal(r.failure, HTTP_FORBIDDEN);
 	assert_true(r.asked && !r.written);
 	assert_int_equal(counters().idle, 1);
@@ -334,7 +334,7 @@ static int body_invalid(void *arg)
 		.arg = &r };
 
 	(void)arg;
-	assert_int_equal(http_client_send(client, &q, in_ms(5000), &r.written), HTTP_INVALID);
+	assert_int_equal(http_client_send(client, &q, co_in_ms(5000), &r.written), HTTP_INVALID);
 	assert_false(r.written);
 	return 0;
 }

@@ -49,11 +49,6 @@ static void run(co_body_fn *body)
 	co_loop_free(loop);
 }
 
-static int64_t in_ms(int64_t ms)
-{
-	return clock_mono_us() + ms * 1000;
-}
-
 static int body_weights(void *arg)
 {
 	struct provider_options options[] = { provider("a", 3, 10000), provider("b", 1, 10000) };
@@ -96,7 +91,7 @@ static int body_pinned(void *arg)
 	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 	assert_string_equal(route_options(p)->name, "b");
 	/* It is full; the other is not, but the job is pinned. */
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
 	route_done(r, p, ticket, &accepted, 1);
 	req.to = "+1202555";
 	assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), -ENOENT);
@@ -272,7 +267,7 @@ static void open_breaker(struct route *r, struct asker late[2])
 		assert_int_equal(route_admit(r, &req, CLOCK_NEVER, &p, &ticket, &why), 0);
 		route_done(r, p, ticket, &transient, 1);
 	}
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
 }
 
 static void see_breaker(const struct route_status *status, void *arg)
@@ -301,13 +296,13 @@ static int body_one_probe(void *arg)
 
 	(void)arg;
 	open_breaker(r, late);
-	assert_int_equal(route_admit(r, &req, in_ms(1000), &p, &ticket, &why), 0);
+	assert_int_equal(route_admit(r, &req, co_in_ms(1000), &p, &ticket, &why), 0);
 	route_done(r, late[0].p, late[0].ticket, &accepted, 1);
 	assert_string_equal(breaker_of(r), "half-open");
-	assert_int_equal(route_admit(r, &req, in_ms(5), &second, &second_ticket, &why), -ETIMEDOUT);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &second, &second_ticket, &why), -ETIMEDOUT);
 	route_done(r, late[1].p, late[1].ticket, &transient, 1);
 	assert_string_equal(breaker_of(r), "half-open");
-	assert_int_equal(route_admit(r, &req, in_ms(5), &second, &second_ticket, &why), -ETIMEDOUT);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &second, &second_ticket, &why), -ETIMEDOUT);
 	route_done(r, p, ticket, &accepted, 1);
 	assert_string_equal(breaker_of(r), "closed");
 	route_free(r);
@@ -334,17 +329,17 @@ static int body_probe_given_back(void *arg)
 
 	(void)arg;
 	open_breaker(r, late);
-	assert_int_equal(route_admit(r, &req, in_ms(1000), &p, &ticket, &why), 0);
+	assert_int_equal(route_admit(r, &req, co_in_ms(1000), &p, &ticket, &why), 0);
 	task = co_task_new(ask, &asker, "asker");
 	while (route_waiting(r) < 1)
 		co_yield();
 	route_done(r, late[0].p, late[0].ticket, &unsent, 1);
-	assert_int_equal(co_wait(&task, 1, CO_ALL_COMPLETED, in_ms(5)), 0);
+	assert_int_equal(co_wait(&task, 1, CO_ALL_COMPLETED, co_in_ms(5)), 0);
 	route_done(r, p, ticket, &unsent, 1);
 	assert_int_equal(co_await(task), 0);
 	assert_int_equal(asker.rc, 0);
 	route_done(r, late[1].p, late[1].ticket, &unsent, 1);
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
 	route_done(r, asker.p, asker.ticket, &accepted, 1);
 	assert_string_equal(breaker_of(r), "closed");
 	co_unref(task);
@@ -435,17 +430,17 @@ static int body_reload_limits(void *arg)
 	options[0].max_inflight = 1;
 	reload(r, 0, &options[0], NULL);
 	route_done(r, asker.p, asker.ticket, &accepted, 1);
-	assert_int_equal(route_admit(r, &req, in_ms(5), &again, &ticket_again, &why), -ETIMEDOUT);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &again, &ticket_again, &why), -ETIMEDOUT);
 	route_done(r, p, ticket, &accepted, 1);
 	/* one a second, and the second waits for that; not any more when there is no limit */
 	options[0].rate = 1;
 	reload(r, 0, &options[0], NULL);
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), 0);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &p, &ticket, &why), 0);
 	route_done(r, p, ticket, &accepted, 1);
-	assert_int_equal(route_admit(r, &req, in_ms(5), &again, &ticket_again, &why), -ETIMEDOUT);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &again, &ticket_again, &why), -ETIMEDOUT);
 	options[0].rate = 0;
 	reload(r, 0, &options[0], NULL);
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), 0);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &p, &ticket, &why), 0);
 	route_done(r, p, ticket, &accepted, 1);
 	co_unref(task);
 	route_free(r);
@@ -551,9 +546,9 @@ static int body_pause(void *arg)
 	(void)arg;
 	assert_int_equal(route_pause(r, "zz", true), -ENOENT);
 	assert_int_equal(route_pause(r, "a", true), 0);
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &p, &ticket, &why), -ETIMEDOUT);
 	assert_int_equal(route_pause(r, NULL, false), 0);
-	assert_int_equal(route_admit(r, &req, in_ms(5), &p, &ticket, &why), 0);
+	assert_int_equal(route_admit(r, &req, co_in_ms(5), &p, &ticket, &why), 0);
 	route_done(r, p, ticket, &accepted, 1);
 	route_free(r);
 	return 0;
