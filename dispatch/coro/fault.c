@@ -17,6 +17,7 @@
 enum { HANDLER_STACK_BYTES = 64 * 1024 };
 
 static struct sigaction before;
+static bool installed;
 static pthread_mutex_t before_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void tell(const struct co_task *task, const char *at, const void *ucontext)
@@ -64,15 +65,23 @@ static void on_segv(int sig, siginfo_t *info, void *ucontext)
 	pass_on(sig, info, ucontext);
 }
 
+/* Not where ours is there, nor where somebody else's came behind it: that may call ours, and the two would go on for ever. */
+static bool is_wanted(const struct sigaction *now)
+{
+	if ((now->sa_flags & SA_SIGINFO) != 0)
+		return !installed && now->sa_sigaction != on_segv;
+	return !installed || now->sa_handler == SIG_DFL;
+}
+
 void co_fault_start(struct co_loop *loop)
 {
 	struct sigaction now, mine = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	stack_t there;
 
 	pthread_mutex_lock(&before_lock);
-	if (sigaction(SIGSEGV, NULL, &now) == 0 && ((now.sa_flags & SA_SIGINFO) == 0 || now.sa_sigaction != on_segv)) {
+	if (sigaction(SIGSEGV, NULL, &now) == 0 && is_wanted(&now)) {
 		before = now;
-		sigaction(SIGSEGV, &mine, NULL);
+		installed = sigaction(SIGSEGV, &mine, NULL) == 0;
 	}
 	pthread_mutex_unlock(&before_lock);
 	if (sigaltstack(NULL, &there) != 0 || (there.ss_flags & SS_DISABLE) == 0)

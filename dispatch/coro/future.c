@@ -86,7 +86,6 @@ static void destroy(struct co_future *f)
 		else
 			fprintf(stderr, "coro: error %d of \"%s\" was never retrieved: %s\n", -f->result, co_future_name(f), co_error_text(f));
 	}
-	let_go(f);
 	switch ((enum co_future_kind)f->kind) {
 	case CO_KIND_FUTURE:
 		co_pool_release(&loop->pool, f, sizeof *f);
@@ -105,15 +104,36 @@ static void destroy(struct co_future *f)
 	}
 }
 
+/* One after the other, not one inside the other: a gather of gathers may be deep, and stacks are small. */
+static void bury(struct co_future *f)
+{
+	struct co_loop *loop = f->loop;
+	struct list *node;
+
+	list_append(&loop->dying, &f->done);
+	if (loop->burying)
+		return;
+	loop->burying = true;
+	while ((node = list_pop(&loop->dying)) != NULL)
+		destroy(list_entry(node, struct co_future, done));
+	loop->burying = false;
+}
+
 void co_unref(struct co_future *f)
 {
 	if (f == NULL)
 		return;
 	CHECK(f->refs > 0, "a reference is dropped once too often");
-	if (--f->refs == 0)
+	if (--f->refs > 0) {
+		if (f->kind >= CO_KIND_GATHER)
+			co_stand_in_unref(f);
+		return;
+	}
+	let_go(f);
+	if (f->kind < CO_KIND_GATHER)
 		destroy(f);
-	else if (f->refs == 1 && f->kind == CO_KIND_GATHER)
-		co_gather_orphan(f);
+	else
+		bury(f);
 }
 
 /* Those who wait, in the order of adding: entries of waitsets are served here, the rest by the loop. */
@@ -201,7 +221,7 @@ void *co_value(struct co_future *f)
 	return f->value;
 }
 
-bool co_cancel(struct co_future *f)
+bool co_cancel_text(struct co_future *f, const char *text)
 {
 	CHECK(f->loop == co_loop_current(), "\"%s\" of another thread's loop is cancelled: use co_post()", co_future_name(f));
 	if (f->state != CO_PENDING) {
@@ -212,16 +232,22 @@ bool co_cancel(struct co_future *f)
 	}
 	switch ((enum co_future_kind)f->kind) {
 	case CO_KIND_TASK:
-		return co_task_cancel(co_task_of(f));
+		return co_task_cancel(co_task_of(f), text);
 	case CO_KIND_GATHER:
-		return co_gather_cancel(f);
+		return co_gather_cancel(f, text);
 	case CO_KIND_FUTURE:
 	case CO_KIND_EMBEDDED:
 	case CO_KIND_SHIELD:
 		break;
 	}
+	f->text = text;
 	co_future_finish(f, CO_CANCELLED, -ECANCELED);
 	return true;
+}
+
+bool co_cancel(struct co_future *f)
+{
+	return co_cancel_text(f, NULL);
 }
 
 /* ---- done-callbacks ---- */

@@ -1,10 +1,53 @@
 /*
  * gather.c: futures that stand for others: gather (one for many) and shield (one for one, that a cancel does not pass). Both keep
- * themselves alive as long as a callback on a child will come back to them.
+ * themselves alive as long as a callback on a child will come back to them, and children that only they hold: so a reference alone does
+ * not say that somebody will read the results, whose memory is the caller's. Those that nobody can come by any more are told apart.
  */
 #include <errno.h>
 
 #include "dispatch/coro/runtime.h"
+
+enum { CANCEL_DEPTH_MAX = 100 };
+
+/* What both begin with. */
+struct stand_in {
+	struct co_future future;
+	unsigned n_unread;              /* references that stand-ins hold which nobody reads */
+	bool pending;                   /* a callback will come back, and holds a reference */
+	bool unread;
+};
+
+static struct stand_in *stand_in_of(struct co_future *f)
+{
+	return container_of(f, struct stand_in, future);
+}
+
+static struct co_future *stand_in_new(struct co_loop *loop, size_t size, enum co_future_kind kind)
+{
+	struct co_future *f = co_future_alloc(loop, size, kind);
+
+	if (f != NULL) {
+		stand_in_of(f)->n_unread = 0;
+		stand_in_of(f)->pending = stand_in_of(f)->unread = false;
+	}
+	return f;
+}
+
+/* A child whose parent nobody reads any more, or that such a parent lets go. */
+static void lose_reader(struct co_future *child)
+{
+	if (child->kind < CO_KIND_GATHER)
+		return;
+	stand_in_of(child)->n_unread++;
+	co_stand_in_unref(child);
+}
+
+static void drop_child(struct stand_in *parent, struct co_future *child)
+{
+	if (parent->unread && child->kind >= CO_KIND_GATHER)
+		stand_in_of(child)->n_unread--;
+	co_unref(child);
+}
 
 struct child {
 	struct co_done_node node;
@@ -12,7 +55,7 @@ struct child {
 };
 
 struct gather {
-	struct co_future future;
+	struct stand_in s;
 	size_t n, n_unique, n_finished;
 	int *results;                   /* the caller's */
 	bool return_exceptions, cancel_requested;
@@ -21,7 +64,7 @@ struct gather {
 
 static struct gather *gather_of(struct co_future *f)
 {
-	return container_of(f, struct gather, future);
+	return container_of(f, struct gather, s.future);
 }
 
 static size_t gather_size(size_t n)
@@ -30,7 +73,7 @@ static size_t gather_size(size_t n)
 }
 
 /* Code of a done child, which counts as looked at; a cancelled one's is -ECANCELED. */
-static void complete(struct gather *g)
+static void complete(struct gather *g, const struct co_future *last)
 {
 	for (size_t i = 0; i < g->n; i++) {
 		int rc = co_result(g->child[i].f);
@@ -38,7 +81,9 @@ static void complete(struct gather *g)
 		if (g->results != NULL)
 			g->results[i] = rc;
 	}
-	co_future_settle(&g->future, g->cancel_requested ? -ECANCELED : 0);
+	if (g->cancel_requested)
+		g->s.future.text = last->text;
+	co_future_settle(&g->s.future, g->cancel_requested ? -ECANCELED : 0);
 }
 
 static void child_done(struct gather *g, struct co_future *f)
@@ -46,12 +91,14 @@ static void child_done(struct gather *g, struct co_future *f)
 	int rc = co_result(f);
 
 	g->n_finished++;
-	if (g->future.state != CO_PENDING)
+	if (g->s.future.state != CO_PENDING)
 		return;
-	if (rc < 0 && !g->return_exceptions)
-		co_future_settle(&g->future, rc);
-	else if (g->n_finished == g->n_unique)
-		complete(g);
+	if (rc < 0 && !g->return_exceptions) {
+		g->s.future.text = f->text;
+		co_future_settle(&g->s.future, rc);
+	} else if (g->n_finished == g->n_unique) {
+		complete(g, f);
+	}
 }
 
 static void on_child_done(struct co_future *f, void *arg)
@@ -60,17 +107,51 @@ static void on_child_done(struct co_future *f, void *arg)
 
 	child_done(g, f);
 	/* The last callback takes the children's reference to the outer with it. */
-	if (g->n_finished == g->n_unique)
-		co_unref(&g->future);
+	if (g->n_finished == g->n_unique) {
+		g->s.pending = false;
+		co_unref(&g->s.future);
+	}
 }
 
-bool co_gather_cancel(struct co_future *f)
+/* Deep inside, tasks are put off until the outermost is through: each level costs stack, and stacks are small. */
+static bool cancel_child(struct co_loop *loop, struct co_future *child, const char *text)
 {
+	struct co_task *task = co_task_of(child);
+
+	if (loop->cancel_depth <= CANCEL_DEPTH_MAX || child->kind != CO_KIND_TASK || child->state != CO_PENDING)
+		return co_cancel_text(child, text);
+	/* A task has no value; there stands the next one in line, in the last one itself. */
+	if (child->value == NULL) {
+		child->value = loop->deferred != NULL ? loop->deferred : task;
+		loop->deferred = co_task_of(co_ref(child));
+	}
+	return true;
+}
+
+static void cancel_deferred(struct co_loop *loop, const char *text)
+{
+	struct co_task *task;
+
+	while ((task = loop->deferred) != NULL) {
+		loop->deferred = task->future.value != task ? task->future.value : NULL;
+		task->future.value = NULL;
+		co_cancel_text(&task->future, text);
+		co_unref(&task->future);
+	}
+}
+
+bool co_gather_cancel(struct co_future *f, const char *text)
+{
+	struct co_loop *loop = f->loop;
 	struct gather *g = gather_of(f);
 	bool any = false;
 
+	loop->cancel_depth++;
 	for (size_t i = 0; i < g->n; i++)
-		any |= co_cancel(g->child[i].f);
+		any |= cancel_child(loop, g->child[i].f, text);
+	if (loop->cancel_depth == 1)
+		cancel_deferred(loop, text);
+	loop->cancel_depth--;
 	if (any)
 		g->cancel_requested = true;
 	return any;
@@ -82,23 +163,14 @@ void co_gather_destroy(struct co_future *f)
 	struct co_loop *loop = f->loop;
 
 	for (size_t i = 0; i < g->n; i++)
-		co_unref(g->child[i].f);
+		drop_child(&g->s, g->child[i].f);
 	co_pool_release(&loop->pool, g, gather_size(g->n));
-}
-
-/* Only the children still hold it: nobody is left to read the results, and the memory for them may be gone. */
-void co_gather_orphan(struct co_future *f)
-{
-	struct gather *g = gather_of(f);
-
-	if (g->n_finished < g->n_unique)
-		g->results = NULL;
 }
 
 struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_exceptions, int *results)
 {
 	struct co_loop *loop = co_loop_get();
-	struct co_future *f = co_future_alloc(loop, gather_size(n), CO_KIND_GATHER);
+	struct co_future *f = stand_in_new(loop, gather_size(n), CO_KIND_GATHER);
 	uint64_t mark = ++loop->mark;
 	struct gather *g;
 
@@ -122,6 +194,7 @@ struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_e
 		return f;
 	}
 	co_ref(f);
+	g->s.pending = true;
 	/* Those that run get a callback first, then those done count at once, as in CPython: if all are done, so is the outer. */
 	mark = ++loop->mark;
 	for (size_t i = 0; i < n; i++) {
@@ -142,29 +215,33 @@ struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_e
 /* ---- shield ---- */
 
 struct shield {
-	struct co_future future;
+	struct stand_in s;
 	struct co_done_node on_inner, on_outer;
 	struct co_future *inner;
 };
 
 static struct shield *shield_of(struct co_future *f)
 {
-	return container_of(f, struct shield, future);
+	return container_of(f, struct shield, s.future);
 }
 
 static void on_inner_done(struct co_future *inner, void *arg)
 {
 	struct shield *s = arg;
 
-	if (s->future.state == CO_CANCELLED) {
+	struct co_future *f = &s->s.future;
+
+	if (f->state == CO_CANCELLED) {
 		inner->retrieved = true;
 	} else if (inner->state == CO_CANCELLED) {
-		co_cancel(&s->future);
-	} else if (s->future.state == CO_PENDING) {
-		s->future.value = inner->value;
-		co_future_settle(&s->future, co_result(inner));
+		co_cancel(f);
+	} else if (f->state == CO_PENDING) {
+		f->value = inner->value;
+		f->text = inner->text;
+		co_future_settle(f, co_result(inner));
 	}
-	co_unref(&s->future);
+	s->s.pending = false;
+	co_unref(f);
 }
 
 /* Cancelled while the inner runs on: the inner is none of its business any more, and an error of it is for others to see. */
@@ -175,7 +252,8 @@ static void on_outer_done(struct co_future *outer, void *arg)
 	(void)outer;
 	if (!co_done(s->inner) && s->on_inner.f != NULL) {
 		co_done_remove(&s->on_inner);
-		co_unref(&s->future);
+		s->s.pending = false;
+		co_unref(&s->s.future);
 	}
 }
 
@@ -183,7 +261,7 @@ void co_shield_destroy(struct co_future *f)
 {
 	struct shield *s = shield_of(f);
 
-	co_unref(s->inner);
+	drop_child(&s->s, s->inner);
 	co_pool_release(&f->loop->pool, s, sizeof *s);
 }
 
@@ -194,20 +272,39 @@ struct co_future *co_shield(struct co_future *inner)
 
 	if (co_done(inner))
 		return co_ref(inner);
-	f = co_future_alloc(inner->loop, sizeof *s, CO_KIND_SHIELD);
+	f = stand_in_new(inner->loop, sizeof *s, CO_KIND_SHIELD);
 	if (f == NULL)
 		return NULL;
 	s = shield_of(f);
 	s->inner = co_ref(inner);
 	co_ref(f);                      /* for the callback on the inner */
+	s->s.pending = true;
 	co_done_add(inner, &s->on_inner, on_inner_done, s);
 	co_done_add(f, &s->on_outer, on_outer_done, s);
 	return f;
 }
 
+/* ---- nobody reads it ---- */
+
+void co_stand_in_unref(struct co_future *f)
+{
+	struct stand_in *s = stand_in_of(f);
+
+	if (s->unread || !s->pending || f->refs > s->n_unread + 1)
+		return;
+	s->unread = true;
+	if (f->kind == CO_KIND_SHIELD) {
+		lose_reader(shield_of(f)->inner);
+		return;
+	}
+	gather_of(f)->results = NULL;
+	for (size_t i = 0; i < gather_of(f)->n; i++)
+		lose_reader(gather_of(f)->child[i].f);
+}
+
 struct co_future *co_gather_awaiter(struct co_done_node *n)
 {
 	if (n->fn == on_child_done)
-		return &((struct gather *)n->arg)->future;
-	return n->fn == on_inner_done ? &((struct shield *)n->arg)->future : NULL;
+		return &((struct gather *)n->arg)->s.future;
+	return n->fn == on_inner_done ? &((struct shield *)n->arg)->s.future : NULL;
 }

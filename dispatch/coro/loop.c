@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "daemon/base/alloc.h"
@@ -26,6 +27,7 @@ enum {
 };
 
 static _Thread_local struct co_loop *current_loop;
+static atomic_uint_fast64_t n_loops;    /* there ever were */
 
 struct co_loop *co_loop_current(void)
 {
@@ -36,6 +38,11 @@ struct co_loop *co_loop_get(void)
 {
 	CHECK(current_loop != NULL, "this thread has no loop");
 	return current_loop;
+}
+
+uint64_t co_loop_id(void)
+{
+	return current_loop != NULL ? current_loop->id : 0;
 }
 
 struct event_base *co_loop_base(struct co_loop *loop)
@@ -56,8 +63,10 @@ struct co_loop *co_loop_new(void)
 	CHECK(current_loop == NULL, "this thread has a loop already");
 	if (loop == NULL)
 		return NULL;
+	loop->id = atomic_fetch_add_explicit(&n_loops, 1, memory_order_relaxed) + 1;
 	list_init(&loop->ready);
 	list_init(&loop->running);
+	list_init(&loop->dying);
 	list_init(&loop->tasks);
 	list_init(&loop->hooks);
 	co_pool_init(&loop->pool);
@@ -99,6 +108,7 @@ void co_loop_abandon(struct co_loop *loop)
 	if (loop == NULL)
 		return;
 	check_idle(loop);
+	loop->ending = true;
 	co_watchdog_stop(loop);
 	if (loop->offload != NULL)
 		co_offload_free(loop->offload);
@@ -168,19 +178,26 @@ void co_turn_hook_remove(struct co_turn_hook *hook)
 
 	if (loop->next_hook == &hook->node)
 		loop->next_hook = hook->node.next;
+	if (loop->last_hook == &hook->node)
+		loop->last_hook = hook->node.prev;
 	list_remove(&hook->node);
 }
 
-/* A hook may remove itself or any other. */
+/* A hook may remove itself or any other; those that are added meanwhile have their turn in the next round. */
 static void run_hooks(struct co_loop *loop)
 {
-	for (struct list *node = loop->hooks.next; node != &loop->hooks; node = loop->next_hook) {
+	bool last = list_empty(&loop->hooks);
+
+	loop->last_hook = loop->hooks.prev;
+	for (struct list *node = loop->hooks.next; !last; node = loop->next_hook) {
 		struct co_turn_hook *hook = list_entry(node, struct co_turn_hook, node);
 
+		last = node == loop->last_hook;
 		loop->next_hook = node->next;
 		hook->fn(hook->arg);
+		last |= node == loop->last_hook || loop->next_hook == &loop->hooks;
 	}
-	loop->next_hook = NULL;
+	loop->next_hook = loop->last_hook = NULL;
 }
 
 /* ---- figures ---- */
@@ -345,7 +362,7 @@ static void turn(struct co_loop *loop)
 		if (loop->items_total >= loop->next_reading)
 			account(loop);
 	}
-	loop->turns_total++;
+	__atomic_store_n(&loop->turns_total, loop->turns_total + 1, __ATOMIC_RELAXED);
 	loop->look = must_look(loop);
 	if (loop->look && !list_empty(&loop->hooks)) {
 		run_hooks(loop);
@@ -364,12 +381,14 @@ void co_loop_run(struct co_loop *loop)
 	loop->next_reading = loop->items_total + 1;
 	loop->deadlocked = false;
 	set_phase(loop, CO_PHASE_RUN);
+	run_hooks(loop);                /* what was gathered before the run is not left lying while it sleeps */
 	do
 		turn(loop);
 	while (!loop->stopping);
 	set_phase(loop, CO_PHASE_OUT);
 	loop->stopping = false;
 	loop->in_turn = false;
+	clock_forget();                 /* who goes on outside may take long before the next run */
 }
 
 void co_loop_trim(struct co_loop *loop)
@@ -394,7 +413,7 @@ static void stop_when_done(struct co_future *f, void *arg)
 
 int co_run_at(const struct co_site *site, struct co_loop *loop, co_body_fn *body, void *arg, const char *name)
 {
-	struct co_future *task = co_task_new_static_at(site, body, arg, name);
+	struct co_future *task = co_task_new_at(site, body, arg, "%s", name);   /* it may outlive the call */
 	struct co_done_node done = { .f = NULL };
 	int rc = -ESHUTDOWN;
 
@@ -436,10 +455,14 @@ static int cancel_all(void *arg)
 	while ((task = oldest_other(loop)) != NULL) {
 		struct co_future *f = co_ref(&task->future);
 
+		int rc;
+
 		if (task->cancelling == 0)
 			co_cancel(f);
-		(void)co_wait(&f, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
+		rc = co_wait(&f, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
 		co_unref(f);
+		if (rc < 0)
+			return rc;              /* the loop was stopped, and this is the next one's to end */
 	}
 	return 0;
 }

@@ -37,14 +37,16 @@ static void on_end(void *arg)
 
 void co_offload_work(struct co_offload_job *job)
 {
+	struct co_mailbox *m = co_mailbox_ref(job->mailbox);    /* the job is gone once it is sent */
 	int queued = CO_JOB_QUEUED;
 
 	if (atomic_compare_exchange_strong(&job->state, &queued, CO_JOB_RUNNING))
 		job->rc = job->body(job->arg);
-	if (co_mailbox_send(job->mailbox, &job->post) < 0) {
+	if (co_mailbox_send(m, &job->post) < 0) {
 		job->wait = NULL;
 		on_end(job);
 	}
+	co_mailbox_unref(m);
 }
 
 static int open_pool(struct co_loop *loop)

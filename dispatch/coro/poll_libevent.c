@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -157,6 +158,18 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	co_future_release(&w->waiter.future, what);
 }
 
+/* Devices differ: one is asked for by an epoll of its own. */
+static int ask_epoll(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), rc;
+
+	rc = epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : -errno;
+	if (epoll >= 0)
+		close(epoll);
+	return rc;
+}
+
 /* The changelist asks epoll only at the end of the turn, and nobody would hear its refusal: it is foreseen. */
 static int refusal(int fd)
 {
@@ -164,7 +177,9 @@ static int refusal(int fd)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? -EPERM : 0;
+	if (S_ISCHR(st.st_mode))
+		return ask_epoll(fd);
+	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode) ? -EPERM : 0;
 }
 
 int co_poll_fd_wait(struct co_poll *p, int fd, short what, int64_t deadline_us)

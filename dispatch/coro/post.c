@@ -153,13 +153,13 @@ int co_post(struct co_loop *loop, co_call_fn *fn, void *arg)
 		return -ENOMEM;
 	}
 	*post = (struct co_post){ .fn = fn, .arg = arg, .owned = true };
-	if (loop == co_loop_current()) {
+	if (loop == co_loop_current() && !loop->ending) {
 		co_item_init(&post->item, CO_ITEM_POST);
 		co_loop_ready(loop, &post->item);
 		return 0;
 	}
 	co_mailbox_ref(m);              /* what is posted may end the loop before the send is through */
-	rc = co_mailbox_send(m, post);
+	rc = loop == co_loop_current() ? -ESHUTDOWN : co_mailbox_send(m, post);
 	if (rc < 0) {
 		atomic_fetch_sub_explicit(&m->pending, 1, memory_order_relaxed);
 		mem_free(post);

@@ -14,6 +14,8 @@ struct co_queue {
 	co_less_fn *less;
 	size_t n_unfinished;
 	struct co_event finished;
+	uint64_t loop_id;               /* of those who wait */
+	size_t n_inside;                /* tasks that wait or were woken and still have to look at it */
 	bool shut;
 };
 
@@ -23,6 +25,7 @@ static struct co_queue *queue_new(size_t maxsize, enum order order, co_less_fn *
 
 	if (q == NULL)
 		return NULL;
+	q->loop_id = co_loop_id();
 	q->max = maxsize;
 	q->order = order;
 	q->less = less;
@@ -48,12 +51,20 @@ struct co_queue *co_queue_new_priority(size_t maxsize, co_less_fn *less)
 	return queue_new(maxsize, PRIORITY, less);
 }
 
+static void check_unused(const struct co_queue *q)
+{
+	CHECK(list_empty(&q->getters), "a queue is freed while task \"%s\" waits to get from it", co_waiters_name(&q->getters));
+	CHECK(list_empty(&q->putters), "a queue is freed while task \"%s\" waits to put into it", co_waiters_name(&q->putters));
+	CHECK(list_empty(&q->finished.waiters), "a queue is freed while task \"%s\" waits in its join", co_waiters_name(&q->finished.waiters));
+	CHECK(q->n_inside == 0, "a queue is freed while a task that it woke has still to look at it");
+}
+
 void co_queue_free(struct co_queue *q)
 {
 	if (q == NULL)
 		return;
-	CHECK(list_empty(&q->getters), "a queue is freed while task \"%s\" waits to get from it", co_waiters_name(&q->getters));
-	CHECK(list_empty(&q->putters), "a queue is freed while task \"%s\" waits to put into it", co_waiters_name(&q->putters));
+	if (q->loop_id == co_loop_id())         /* else they went with their loop */
+		check_unused(q);
 	mem_free(q->ring);
 	mem_free(q);
 }
@@ -184,7 +195,9 @@ static int stand_in_line(struct co_queue *q, struct list *line, int64_t deadline
 
 	co_waiter_init(&w);
 	list_append(line, &w.node);
+	q->n_inside++;
 	rc = co_waiter_wait(&w, deadline_us, why);
+	q->n_inside--;
 	if (rc < 0 && co_state(&w.future) == CO_DONE && (line == &q->putters ? !full(q) : q->n > 0))
 		wake_next(line);
 	return rc;

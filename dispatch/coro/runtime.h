@@ -72,6 +72,7 @@ struct co_timers {
 enum co_phase { CO_PHASE_OUT, CO_PHASE_RUN, CO_PHASE_POLL };
 
 struct co_loop {
+	uint64_t id;                    /* no other loop of the process ever has it */
 	struct list ready;              /* for the next turn */
 	struct list running;            /* what is left of this one's */
 	struct co_task *current;
@@ -83,11 +84,15 @@ struct co_loop {
 	struct co_poll *poll;
 	struct co_mailbox *mailbox;
 	struct co_offload *offload;     /* made when first used */
+	unsigned cancel_depth;          /* gathers inside gathers' tasks that are being cancelled */
+	struct co_task *deferred;       /* tasks whose cancel is put off, for the stack's sake */
+	struct list dying;              /* futures without references, by their `done` */
+	bool burying;
 	struct list tasks;
 	size_t n_tasks;
 	struct list hooks;
-	struct list *next_hook;
-	bool stopping, in_turn;
+	struct list *next_hook, *last_hook;     /* of the round that is under way */
+	bool stopping, in_turn, ending;
 	uint64_t mark;
 	uint64_t turns_total, switches_total, items_total;
 	bool look;                      /* this turn begins with a look outside */
@@ -111,6 +116,7 @@ struct co_loop {
 
 /* loop.c */
 struct co_loop *co_loop_get(void);      /* this thread's; a thread without one is a bug */
+uint64_t co_loop_id(void);              /* this thread's loop's; 0: it has none */
 
 static inline void co_item_init(struct co_item *item, enum co_item_kind kind)
 {
@@ -152,7 +158,7 @@ void co_done_run(struct co_item *item);
 /* co_unref() for loops over many: the call only where something may follow. */
 static inline void co_future_drop(struct co_future *f)
 {
-	if (__builtin_expect(f->refs == 1 || f->kind == CO_KIND_GATHER, 0))
+	if (__builtin_expect(f->refs == 1 || f->kind >= CO_KIND_GATHER, 0))
 		co_unref(f);
 	else
 		f->refs--;
@@ -160,7 +166,7 @@ static inline void co_future_drop(struct co_future *f)
 
 /* task.c */
 void co_task_step(struct co_loop *loop, struct co_task *task);
-bool co_task_cancel(struct co_task *task);
+bool co_task_cancel(struct co_task *task, const char *text);
 struct co_future *co_task_vnew(const struct co_site *site, co_body_fn *body, void *arg, const char *name_fmt, va_list ap) MUST_CHECK;
 void co_task_destroy(struct co_task *task);
 /* [suspends] co_await() with a word for dumps. */
@@ -186,10 +192,11 @@ int co_waiter_wait(struct co_waiter *w, int64_t deadline_us, const char *why);
 void co_wait_member_run(struct co_item *item);
 
 /* gather.c */
-bool co_gather_cancel(struct co_future *f);
+bool co_gather_cancel(struct co_future *f, const char *text);
 void co_gather_destroy(struct co_future *f);
-void co_gather_orphan(struct co_future *f);
 void co_shield_destroy(struct co_future *f);
+/* A gather or shield lost a reference: results are not written once nobody is left to read them. */
+void co_stand_in_unref(struct co_future *f);
 
 /* dump.c: for failed checks: the task that waits for `f`, or the first of those in line (co_waiter), by name. */
 const char *co_awaiter_name(struct co_future *f);

@@ -21,6 +21,7 @@ struct co_stack {
 	struct co_stack_slab *slab;     /* NULL: mapped by itself */
 	unsigned valgrind_id;
 	enum co_stack_guard guard;
+	bool cleared;                   /* it was all zero when its task began */
 };
 
 struct co_stacks {

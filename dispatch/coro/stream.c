@@ -8,13 +8,15 @@
 #include <unistd.h>
 
 #include "daemon/base/alloc.h"
-#include "dispatch/coro/coro.h"
+#include "dispatch/coro/runtime.h"
 
 enum { FD_READ = 0x02, FD_WRITE = 0x04 };       /* libevent's EV_READ, EV_WRITE */
+enum { AT_ONCE_MAX = 16 };
 
 struct side {
 	char *data;
 	size_t from, to;                /* what is in it */
+	int err;                        /* the descriptor's, for good */
 	const struct co_future *task;   /* who waits for the descriptor */
 };
 
@@ -22,6 +24,8 @@ struct co_stream {
 	int fd;
 	size_t limit;
 	bool eof;
+	unsigned n_at_once;             /* calls of the system in a row that did not wait */
+	uint64_t loop_id;
 	struct side in, out;
 };
 
@@ -34,7 +38,20 @@ static int wait_ready(struct co_stream *s, struct side *side, short what, int64_
 	side->task = co_task_current();
 	rc = co_fd_wait(s->fd, what, deadline_us);
 	side->task = NULL;
+	s->n_at_once = 0;
 	return rc;
+}
+
+/* A peer that keeps up lets nobody wait: now and then the others have their turn, timeouts and cancels as well. */
+static int give_way(struct co_stream *s, int64_t deadline_us)
+{
+	int rc;
+
+	if (++s->n_at_once < AT_ONCE_MAX)
+		return 0;
+	s->n_at_once = 0;
+	rc = co_yield();
+	return rc == 0 && deadline_us <= clock_mono_us() ? -ETIMEDOUT : rc;
 }
 
 struct co_stream *co_stream_new(int fd, size_t limit)
@@ -46,6 +63,7 @@ struct co_stream *co_stream_new(int fd, size_t limit)
 	if (s == NULL)
 		return NULL;
 	s->fd = -1;
+	s->loop_id = co_loop_id();
 	s->limit = limit;
 	s->in.data = mem_alloc(limit);
 	s->out.data = mem_alloc(limit);
@@ -61,8 +79,10 @@ void co_stream_free(struct co_stream *s)
 {
 	if (s == NULL)
 		return;
-	CHECK(s->in.task == NULL, "a stream is freed while task \"%s\" waits to read", co_task_name(s->in.task));
-	CHECK(s->out.task == NULL, "a stream is freed while task \"%s\" waits to write", co_task_name(s->out.task));
+	if (s->loop_id == co_loop_id()) {       /* else who waited went with the loop */
+		CHECK(s->in.task == NULL, "a stream is freed while task \"%s\" waits to read", co_task_name(s->in.task));
+		CHECK(s->out.task == NULL, "a stream is freed while task \"%s\" waits to write", co_task_name(s->out.task));
+	}
 	if (s->fd >= 0)
 		close(s->fd);
 	mem_free(s->in.data);
@@ -75,9 +95,10 @@ static size_t held(const struct side *side)
 	return side->to - side->from;
 }
 
-static size_t room(const struct co_stream *s, struct side *side)
+/* Room behind what is held, which is moved to the front where that leaves less than `wanted`. */
+static size_t room(const struct co_stream *s, struct side *side, size_t wanted)
 {
-	if (side->from > 0 && (side->from == side->to || side->to == s->limit)) {
+	if (side->from > 0 && (side->from == side->to || s->limit - side->to < wanted)) {
 		memmove(side->data, side->data + side->from, held(side));
 		side->to = held(side);
 		side->from = 0;
@@ -85,14 +106,15 @@ static size_t room(const struct co_stream *s, struct side *side)
 	return s->limit - side->to;
 }
 
-/* One look at the descriptor, after waiting for it if must be: 1 if there was something, 0 at the end. */
-static int fill(struct co_stream *s, int64_t deadline_us)
+/* One look at the descriptor, after waiting for it if must be: 1 if there was something, 0 at the end. All in all up to `wanted` bytes
+ * are to fit. */
+static int fill(struct co_stream *s, size_t wanted, int64_t deadline_us)
 {
-	size_t n = room(s, &s->in);
+	size_t n = room(s, &s->in, wanted - held(&s->in));
+	int rc = s->in.err < 0 || s->eof ? s->in.err : give_way(s, deadline_us);
 
-	while (!s->eof) {
+	while (rc >= 0 && !s->eof) {
 		ssize_t got = read(s->fd, s->in.data + s->in.to, n);
-		int rc;
 
 		if (got > 0) {
 			s->in.to += (size_t)got;
@@ -100,14 +122,11 @@ static int fill(struct co_stream *s, int64_t deadline_us)
 		}
 		s->eof = got == 0;
 		if (got < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
-		if (got < 0) {
+			return s->in.err = -errno;
+		if (got < 0)
 			rc = wait_ready(s, &s->in, FD_READ, deadline_us);
-			if (rc < 0)
-				return rc;
-		}
 	}
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 static size_t take(struct co_stream *s, void *buf, size_t size)
@@ -124,7 +143,7 @@ int co_stream_read(struct co_stream *s, void *buf, size_t size, int64_t deadline
 	if (size == 0)
 		return 0;
 	if (held(&s->in) == 0) {
-		int rc = fill(s, deadline_us);
+		int rc = fill(s, s->limit, deadline_us);
 
 		if (rc <= 0)
 			return rc;
@@ -137,15 +156,8 @@ int co_stream_read_exactly(struct co_stream *s, void *buf, size_t size, int64_t 
 	if (size > s->limit)
 		return -EMSGSIZE;
 	while (held(&s->in) < size) {
-		int rc;
+		int rc = fill(s, size, deadline_us);
 
-		/* From the front, for all of it must fit. */
-		if (s->in.from > 0 && s->limit - s->in.from < size) {
-			memmove(s->in.data, s->in.data + s->in.from, held(&s->in));
-			s->in.to = held(&s->in);
-			s->in.from = 0;
-		}
-		rc = fill(s, deadline_us);
 		if (rc <= 0)
 			return rc < 0 ? rc : -ENODATA;
 	}
@@ -168,7 +180,7 @@ int co_stream_read_until(struct co_stream *s, char end, const char **ret_line, i
 		seen = held(&s->in);
 		if (seen == s->limit)
 			return -EMSGSIZE;
-		rc = fill(s, deadline_us);
+		rc = fill(s, seen + 1, deadline_us);
 		if (rc <= 0)
 			return rc < 0 ? rc : -ENODATA;
 	}
@@ -177,10 +189,11 @@ int co_stream_read_until(struct co_stream *s, char end, const char **ret_line, i
 /* As much as the system takes, after waiting once if that is nothing. */
 static int flush(struct co_stream *s, int64_t deadline_us)
 {
-	for (;;) {
+	int rc = s->out.err < 0 ? s->out.err : give_way(s, deadline_us);
+
+	while (rc >= 0) {
 		/* A pipe is no socket: there the program must ignore SIGPIPE. */
 		ssize_t n = send(s->fd, s->out.data + s->out.from, held(&s->out), MSG_NOSIGNAL);
-		int rc;
 
 		if (n < 0 && errno == ENOTSOCK)
 			n = write(s->fd, s->out.data + s->out.from, held(&s->out));
@@ -189,33 +202,30 @@ static int flush(struct co_stream *s, int64_t deadline_us)
 			return 0;
 		}
 		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
+			return s->out.err = -errno;
 		rc = wait_ready(s, &s->out, FD_WRITE, deadline_us);
-		if (rc < 0)
-			return rc;
 	}
+	return rc;
 }
 
+/* What fits the buffer as a whole goes in as a whole, or not at all. */
 int co_stream_write(struct co_stream *s, const void *data, size_t size, int64_t deadline_us)
 {
 	const char *at = data;
 
 	while (size > 0) {
-		size_t n = room(s, &s->out);
+		size_t piece = size < s->limit ? size : s->limit;
 
-		if (n == 0) {
+		while (room(s, &s->out, piece) < piece) {
 			int rc = flush(s, deadline_us);
 
 			if (rc < 0)
 				return rc;
-			continue;
 		}
-		if (n > size)
-			n = size;
-		memcpy(s->out.data + s->out.to, at, n);
-		s->out.to += n;
-		at += n;
-		size -= n;
+		memcpy(s->out.data + s->out.to, at, piece);
+		s->out.to += piece;
+		at += piece;
+		size -= piece;
 	}
 	return 0;
 }

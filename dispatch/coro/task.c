@@ -45,6 +45,7 @@ static struct co_task *task_new(const struct co_site *site, co_body_fn *body, vo
 	task->finished = false;
 	task->text_is_own = false;
 	task->n_scopes = 0;
+	task->rc = 0;
 	list_append(&loop->tasks, &task->all);
 	loop->n_tasks++;
 	co_loop_ready(loop, &task->wake);
@@ -107,8 +108,9 @@ size_t co_task_count(const struct co_loop *loop)
 
 /* ---- cancelling ---- */
 
-/* Each task on the way counts the request; the last one that can't pass it on keeps it. A loop and not a recursion, for chains are long. */
-bool co_task_cancel(struct co_task *task)
+/* Each task on the way counts the request; the last one that can't pass it on keeps it, and the words. A loop and not a recursion, for
+ * chains are long. */
+bool co_task_cancel(struct co_task *task, const char *text)
 {
 	size_t left = task->future.loop->n_tasks;
 
@@ -120,26 +122,15 @@ bool co_task_cancel(struct co_task *task)
 		if (next == NULL || next->state != CO_PENDING)
 			break;
 		if (next->kind != CO_KIND_TASK) {
-			if (co_cancel(next))
+			if (co_cancel_text(next, text))
 				return true;
 			break;
 		}
 		task = co_task_of(next);
 	}
 	task->must_cancel = true;
+	task->future.text = text;
 	return true;
-}
-
-bool co_cancel_text(struct co_future *f, const char *text)
-{
-	struct co_future *end = f;
-
-	if (f->state != CO_PENDING)
-		return co_cancel(f);
-	/* As far as the request will travel, for a future is done by it at once. */
-	for (; end != NULL && end->state == CO_PENDING; end = end->kind == CO_KIND_TASK ? co_task_of(end)->awaiting : NULL)
-		end->text = text;
-	return co_cancel(f);
 }
 
 int co_fail(int err, const char *text)
@@ -149,6 +140,7 @@ int co_fail(int err, const char *text)
 	CHECK(self != NULL && err < 0);
 	self->text = text;
 	co_task_of(self)->text_is_own = true;
+	co_task_of(self)->rc = err;
 	return err;
 }
 
@@ -182,9 +174,12 @@ static void entry(void *arg)
 {
 	struct co_task *task = arg;
 	struct co_loop *loop = task->future.loop;
+	int rc;
 
 	co_fiber_arrive(&task->fiber, &loop->fiber);
-	task->rc = task->body(task->arg);
+	rc = task->body(task->arg);
+	task->text_is_own &= rc == task->rc;    /* else they were for an error that it got over */
+	task->rc = rc;
 	CHECK(task->n_scopes == 0, "task \"%s\" ends inside a timeout or a group: every way out must leave it", task->name);
 	task->finished = true;
 	leave(loop, task);
@@ -218,7 +213,8 @@ static void begin(struct co_loop *loop, struct co_task *task)
 		stack = co_stack_get(&loop->stacks);
 	else
 		co_stack_unpromise(&loop->stacks);
-	if (__builtin_expect(loop->marks != NULL, 0))
+	stack->cleared = loop->marks != NULL;
+	if (__builtin_expect(stack->cleared, 0))
 		co_stack_clear(stack);
 	task->stack = stack;
 	co_context_make(&task->context, stack->bottom, stack->top, entry, task);
@@ -246,7 +242,7 @@ void co_task_step(struct co_loop *loop, struct co_task *task)
 	if (!task->finished)
 		return;
 	co_fiber_fini(&task->fiber);
-	if (__builtin_expect(loop->marks != NULL, 0))
+	if (__builtin_expect(task->stack->cleared, 0) && loop->marks != NULL)
 		co_marks_note(loop->marks, task);
 	co_stack_put(&loop->stacks, task->stack, task->name);
 	task->stack = NULL;
@@ -280,14 +276,14 @@ int co_await_for(struct co_future *f, const char *why)
 	list_append(&f->done, &task->wake.node);
 	task->awaiting = f;
 	task->why = why;
-	if (task->must_cancel && co_cancel(f))
+	if (task->must_cancel && co_cancel_text(f, task->future.text))
 		task->must_cancel = false;
 	leave(loop, task);
 	task->awaiting = NULL;
 	rc = co_result(f);
 	if (take_cancel(task))
 		rc = -ECANCELED;
-	else if (f->state == CO_CANCELLED)
+	else if (rc == -ECANCELED)              /* a gather's cancelled error as well */
 		task->future.text = f->text;
 	co_unref(f);
 	errno = saved_errno;

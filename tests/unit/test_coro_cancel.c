@@ -354,6 +354,49 @@ TEST(test_coro_cancel_awaits_through)
 	return 0;
 }
 
+static int awaits_through_in_a_timeout(void *arg)
+{
+	struct co_timeout t;
+	int rc = co_timeout_enter(&t, co_in_ms(1));
+
+	EXPECT_INT(rc, 0);
+	EXPECT_INT(co_await_through(arg), 1);
+	EXPECT_INT(co_task_cancelling(co_task_current()), 2);
+	rc = co_timeout_leave(&t, co_yield());
+	EXPECT_INT(co_task_cancelling(co_task_current()), 1);
+	return rc;
+}
+
+/* Regression: of several cancels one was handed back, the timeout around took it for its own, and the other was lost. */
+TEST(test_coro_cancel_through_and_a_timeout)
+{
+	struct co_future *f = future_new(), *t = spawn(awaits_through_in_a_timeout, f);
+
+	EXPECT_INT(co_sleep_ms(3), 0);
+	EXPECT(co_cancel(t));
+	EXPECT_INT(co_sleep_ms(1), 0);
+	co_set_result(f, 1);
+	EXPECT_INT(co_await(t), -ECANCELED);
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
+/* Regression: a cancel in the turn in which the future is cancelled as well was lost. */
+TEST(test_coro_cancel_through_both_at_once)
+{
+	struct co_future *f = future_new(), *t = spawn(awaits_through, f);
+
+	yield_times(2);
+	co_cancel(t);
+	co_cancel(f);
+	EXPECT_INT(co_await(t), -ECANCELED);
+	EXPECT_TRACE("other cancelled");
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
 /* Of a done future at once; one that is itself cancelled gives that as its outcome, and the caller is not cancelled. */
 TEST(test_coro_cancel_through_the_cancelled)
 {
@@ -392,6 +435,8 @@ int main(void)
 		cmocka_unit_test(test_coro_cancel_ignored_by_inner),
 		cmocka_unit_test(test_coro_cancel_storm),
 		cmocka_unit_test(test_coro_cancel_awaits_through),
+		cmocka_unit_test(test_coro_cancel_through_and_a_timeout),
+		cmocka_unit_test(test_coro_cancel_through_both_at_once),
 		cmocka_unit_test(test_coro_cancel_through_the_cancelled),
 	};
 

@@ -10,7 +10,7 @@
 static char text[32768];
 
 /* What `child` writes to stderr, in a process of its own; how that ended. */
-static int stderr_of(void (*child)(void))
+static inline int stderr_of(void (*child)(void))
 {
 	int ends[2], status = 0;
 	size_t n = 0;
@@ -40,7 +40,7 @@ static int stderr_of(void (*child)(void))
 	return status;
 }
 
-static void says(const char *words)
+static inline void says(const char *words)
 {
 	if (strstr(text, words) == NULL)
 		fail_msg("no \"%s\" in:\n%s", words, text);

@@ -456,6 +456,31 @@ TEST(test_coro_diag_stack_marks)
 	return 0;
 }
 
+static int sleeps_a_little(void *arg)
+{
+	(void)arg;
+	return co_sleep_ms(2);
+}
+
+/* Regression: who had begun before was charged with what the stack had seen before. */
+TEST(test_coro_diag_stack_marks_of_what_began_later)
+{
+	struct co_loop *loop = co_loop_current();
+	struct co_future *t = named(goes_deep, (void *)(intptr_t)6, "deep");
+
+	EXPECT_INT(co_await(t), 5);
+	co_unref(t);
+	t = named(sleeps_a_little, NULL, "shallow");
+	yield_times(1);
+	EXPECT_INT(co_loop_measure_stacks(loop), 0);
+	EXPECT_INT(co_await(t), 0);
+	co_unref(t);
+	deepest = (struct co_stack_mark){ 0 };
+	co_loop_stack_marks(loop, take_deepest, NULL);
+	EXPECT_INT(deepest.tasks, 0);
+	return 0;
+}
+
 /* ---- after a spike ---- */
 
 static void spike(int n)
@@ -533,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_coro_diag_watchdog),
 		cmocka_unit_test(test_coro_diag_deadlock),
 		cmocka_unit_test(test_coro_diag_stack_marks),
+		cmocka_unit_test(test_coro_diag_stack_marks_of_what_began_later),
 		cmocka_unit_test(test_coro_diag_trim),
 		cmocka_unit_test(test_coro_diag_trim_by_and_by),
 	};

@@ -206,6 +206,23 @@ static int schedules_an_await(void *arg)
 	return co_yield();
 }
 
+static int cancels_a_circle_with_words(void *arg)
+{
+	(void)arg;
+	first = spawn(awaits_second, NULL);
+	second = spawn(awaits_first, NULL);
+	yield_times(2);
+	co_cancel_text(first, "words");
+	return 0;
+}
+
+/* Regression: with words it went round for ever. */
+static void test_coro_misuse_cancels_a_circle_with_words(void **state)
+{
+	(void)state;
+	aborts(cancels_a_circle_with_words, "awaits itself in a circle");
+}
+
 static void test_coro_misuse_await_outside_a_task(void **state)
 {
 	(void)state;
@@ -320,6 +337,34 @@ MISUSE(test_coro_misuse_queue_freed_under_a_putter, "a queue is freed while task
 
 	CHECK(q != NULL);
 	(void)spawn(puts_two, q);
+	yield_times(1);
+	co_queue_free(q);
+	return 0;
+}
+
+MISUSE(test_coro_misuse_queue_freed_under_a_woken_getter, "a queue is freed while a task that it woke has still to look at it")
+{
+	struct co_queue *q = co_queue_new(1);
+
+	CHECK(q != NULL);
+	(void)spawn(gets, q);
+	yield_times(1);
+	co_queue_shutdown(q, true, NULL);
+	co_queue_free(q);
+	return 0;
+}
+
+static int joins(void *arg)
+{
+	return co_queue_join(arg, CLOCK_NEVER);
+}
+
+MISUSE(test_coro_misuse_queue_freed_in_its_join, "a queue is freed while task \"child\" waits in its join")
+{
+	struct co_queue *q = co_queue_new(1);
+
+	CHECK(q != NULL && co_queue_try_put(q, q) == 0);
+	(void)spawn(joins, q);
 	yield_times(1);
 	co_queue_free(q);
 	return 0;
@@ -461,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_coro_misuse_no_mode),
 		cmocka_unit_test(test_coro_misuse_loop_freed_inside),
 		cmocka_unit_test(test_coro_misuse_cancels_a_circle),
+		cmocka_unit_test(test_coro_misuse_cancels_a_circle_with_words),
 		cmocka_unit_test(test_coro_misuse_await_outside_a_task),
 		cmocka_unit_test(test_coro_misuse_sleep_outside_a_task),
 		cmocka_unit_test(test_coro_misuse_unref_of_a_living_task),
@@ -469,6 +515,8 @@ int main(void)
 		cmocka_unit_test(test_coro_misuse_waitset_freed),
 		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_getter),
 		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_putter),
+		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_woken_getter),
+		cmocka_unit_test(test_coro_misuse_queue_freed_in_its_join),
 		cmocka_unit_test(test_coro_misuse_stream_freed),
 		cmocka_unit_test(test_coro_misuse_stream_read_by_two),
 		cmocka_unit_test(test_coro_misuse_await_from_the_wrong_thread),

@@ -256,6 +256,10 @@ TEST(test_coro_fd_wait_bad)
 	CHECK(p[0] >= 0);
 	EXPECT_INT(co_fd_wait(p[0], EV_READ, CLOCK_NEVER), -EPERM);
 	close(p[0]);
+	p[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	CHECK(p[0] >= 0);
+	EXPECT_INT(co_fd_wait(p[0], EV_READ, CLOCK_NEVER), -EPERM);
+	close(p[0]);
 	return 0;
 }
 

@@ -1,4 +1,6 @@
 /* dispatch/coro/stream.c, over socket pairs and pipes; names of CPython's test_streams.py where one checks the same. */
+#include <netinet/in.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -177,6 +179,101 @@ TEST(test_coro_stream_pipe)
 	return 0;
 }
 
+/* On a thread of its own, until the other end is closed. */
+static void *writes_on(void *arg)
+{
+	static char much[65536];
+
+	while (send(*(int *)arg, much, sizeof much, MSG_NOSIGNAL) > 0)
+		;
+	close(*(int *)arg);
+	return NULL;
+}
+
+/* Regression: where the peer keeps up, a reader never waited, and no timeout, cancel or other task had a turn. */
+TEST(test_coro_stream_gives_way)
+{
+	struct co_timeout t;
+	pthread_t thread;
+	int64_t deadline_us;
+	int ends[2], rc = 0;
+	char c;
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	b = co_stream_new(ends[1], 1);          /* each byte a look at the descriptor */
+	CHECK(b != NULL && pthread_create(&thread, NULL, writes_on, &ends[0]) == 0);
+	EXPECT_INT(co_timeout_enter(&t, co_in_ms(2)), 0);
+	while (rc >= 0)
+		rc = co_stream_read(b, &c, 1, CLOCK_NEVER);
+	EXPECT_INT(co_timeout_leave(&t, rc), -ETIMEDOUT);
+	deadline_us = co_in_ms(2);
+	do
+		rc = co_stream_read(b, &c, 1, deadline_us);
+	while (rc > 0);
+	EXPECT_INT(rc, -ETIMEDOUT);
+	co_stream_free(b);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+/* Regression: a write that failed for want of room left its beginning in the buffer. */
+TEST(test_coro_stream_write_all_or_nothing)
+{
+	char much[LIMIT], got[4 * LIMIT];
+	int n = 0, rc, whole = 0;
+
+	open_pair();
+	memset(much, 'x', sizeof much);
+	for (; (rc = co_stream_write(a, much, LIMIT - 8, co_in_ms(1))) == 0; whole++)
+		;
+	EXPECT_INT(rc, -ETIMEDOUT);
+	for (int want = whole * (LIMIT - 8); n < want; n += rc) {
+		rc = co_stream_read(b, got, sizeof got, CLOCK_NEVER);
+		EXPECT(rc > 0);
+		EXPECT_INT(co_stream_drain(a, co_in_ms(1000)), 0);
+	}
+	EXPECT_INT(co_stream_read(b, got, sizeof got, co_in_ms(1)), -ETIMEDOUT);
+	EXPECT_INT(n, whole * (LIMIT - 8));
+	close_pair();
+	return 0;
+}
+
+/* A pair over TCP, for only there a peer can reset. */
+static void open_tcp_pair(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof at;
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), ends[2];
+
+	CHECK(server >= 0 && bind(server, (struct sockaddr *)&at, len) == 0 && listen(server, 1) == 0);
+	CHECK(getsockname(server, (struct sockaddr *)&at, &len) == 0);
+	ends[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(ends[0] >= 0 && connect(ends[0], (struct sockaddr *)&at, len) == 0);
+	ends[1] = accept(server, NULL, NULL);
+	CHECK(ends[1] >= 0);
+	close(server);
+	CHECK(setsockopt(ends[0], SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger)) == 0);
+	a = co_stream_new(ends[0], LIMIT);
+	b = co_stream_new(ends[1], LIMIT);
+	CHECK(a != NULL && b != NULL);
+}
+
+/* Regression: after a reset the next read told of a clean end. */
+TEST(test_coro_stream_errors_stay)
+{
+	const char *line;
+	char c;
+
+	open_tcp_pair();
+	co_stream_free(a);
+	a = NULL;
+	for (int i = 0; i < 3; i++)
+		EXPECT_INT(co_stream_read(b, &c, 1, co_in_ms(1000)), -ECONNRESET);
+	EXPECT_INT(co_stream_read_until(b, '\n', &line, co_in_ms(1000)), -ECONNRESET);
+	close_pair();
+	return 0;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -185,6 +282,9 @@ int main(void)
 		cmocka_unit_test(test_coro_stream_limits),
 		cmocka_unit_test(test_coro_stream_back_pressure),
 		cmocka_unit_test(test_coro_stream_pipe),
+		cmocka_unit_test(test_coro_stream_gives_way),
+		cmocka_unit_test(test_coro_stream_write_all_or_nothing),
+		cmocka_unit_test(test_coro_stream_errors_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
