@@ -93,15 +93,24 @@ $(B)/libtest.a: $(TEST_LIB_OBJ)
 	$(call run,AR,$@)ar rcs $@ $^
 $(B)/tests/%: $(B)/tests/%.o $(B)/libtest.a $(SAN_OBJ) $(LIB)
 	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lcmocka
+# ---- the runtime alone, and its examples, which need no more ----
+CORO_LIB := $(B)/libcoro.a
+EXAMPLE_BINS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/examples/*.c))
+$(CORO_LIB): $(call obj,$(CORO_SRC) $(BASE_SRC))
+	@rm -f $@
+	$(call run,AR,$@)ar rcs $@ $^
+$(B)/tests/examples/%: $(B)/tests/examples/%.o $(SAN_OBJ) $(CORO_LIB)
+	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -levent_core -pthread
+coro: $(CORO_LIB) $(EXAMPLE_BINS) ## the runtime alone: build/libcoro.a and its examples
 $(B)/tests/tools/provider_sim: $(call obj,$(wildcard tests/tools/provider_*.c)) $(LIB)
 	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
 	$(call run,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 .SECONDARY:
-tests: $(TEST_BINS)
+tests: $(TEST_BINS) $(EXAMPLE_BINS)
 
 # ---- what people type ----
-.PHONY: all help tests tools deps check proof bench demo lint coverage format install uninstall clean unit
+.PHONY: all coro help tests tools deps check proof bench demo lint coverage format install uninstall clean unit
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo "  SAN=address,undefined | SAN=thread, DEBUG=1, UCONTEXT=1, PREFIX=, DESTDIR= as usual"

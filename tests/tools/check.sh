@@ -51,6 +51,21 @@ units() {
 	note "$n programs"
 }
 
+# The runtime's examples: each prints what lies beside its source.
+examples() {
+	local source name
+	stage "examples"
+	for source in tests/examples/*.c; do
+		name=$(basename "$source" .c)
+		if timeout 60 "$B/tests/examples/$name" 2>&1 | diff - "${source%.c}.out" >"$tmp/example.log"; then
+			pass
+		else
+			cat "$tmp/example.log"
+			fail "example $name prints something else"
+		fi
+	done
+}
+
 # The runtime's event traces against CPython's asyncio: its last line is counted like ours.
 traces() {
 	local log=$tmp/traces.log p f s
@@ -183,6 +198,7 @@ sanitized() {
 	[[ -f tests/tools/tsan.supp ]] && export TSAN_OPTIONS=suppressions=$PWD/tests/tools/tsan.supp:second_deadlock_stack=1
 	[[ -f tests/tools/lsan.supp ]] && export LSAN_OPTIONS=suppressions=$PWD/tests/tools/lsan.supp
 	units
+	examples
 	SMSTRACK_PROOF='' SMSTRACK_SLOW=5 e2e short
 	B=$old
 }
@@ -194,6 +210,7 @@ if [[ $B == *san-* ]]; then
 	wanted e2e && e2e short
 else
 	wanted unit && units
+	wanted unit && examples
 	wanted traces && traces
 	wanted fuzz && fuzz "$([[ -n $PROOF ]] && echo 60 || echo 8)"
 	wanted sim && simulate
