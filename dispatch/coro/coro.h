@@ -9,8 +9,10 @@
  *
  * Codes: >= 0 is a result, a negative errno an error; a body that returns -ECANCELED ends its task as cancelled.
  * Time: absolute monotonic microseconds (clock_mono_us()), CLOCK_NEVER for none.
- * References: co_*_new() hands one to the caller, who drops it with co_unref(); calls that take a future don't keep the caller's
- * reference unless they say so. A task that is not done is kept alive by its loop.
+ * References: co_*_new() hands one to the caller, who drops it with co_unref(). Calls borrow: they take a reference of their own for as
+ * long as they need one, and yours stays yours to drop; co_waitset_add() alone takes it over. A task that is not done is kept alive by
+ * its loop. Futures end with their loop, so drop references before; queues, streams and what is embedded may outlive it.
+ * Callbacks (timers, posts, libevent's) may do all but suspend. Signal handlers may do nothing here. After a fork() only the parent goes on.
  */
 #ifndef CORO_H
 #define CORO_H
@@ -52,7 +54,8 @@ struct co_loop *co_loop_new(void);
 void co_loop_free(struct co_loop *loop);
 /* The same without a word: a crash, for the simulation. */
 void co_loop_abandon(struct co_loop *loop);
-/* Runs until the body has returned, as a task called `name`; its result or error; -ESHUTDOWN if co_loop_stop() came first (the task
+/* int co_run(struct co_loop *loop, co_body_fn *body, void *arg, const char *name);
+ * Runs until the body has returned, as a task called `name`; its result or error; -ESHUTDOWN if co_loop_stop() came first (the task
  * stays), -EDEADLK (coro_diag.h), -ENOMEM. loop.run_until_complete: other tasks stay as they are and go on when the loop runs again. */
 #define co_run(loop, body, arg, name) co_run_at(CO_SITE(0), loop, body, arg, name)
 /* What asyncio.run() does at its end: cancels all tasks and runs the loop until none is left; those that come meanwhile have their turn to
@@ -113,7 +116,7 @@ struct co_turn_hook {
 void co_turn_hook_add(struct co_turn_hook *hook, co_call_fn *fn, void *arg);
 void co_turn_hook_remove(struct co_turn_hook *hook);
 
-/* call_soon_threadsafe: from any thread; `fn(arg)` runs on the loop's thread, in order per sender. -ENOMEM (also past 2^20 posts not
+/* call_soon_threadsafe: from any thread, not from signal handlers; `fn(arg)` runs on the loop's thread, in order per sender. -ENOMEM (also past 2^20 posts not
  * yet run), -ESHUTDOWN once the loop is ending. The sender must know that the loop is not freed yet. */
 int co_post(struct co_loop *loop, co_call_fn *fn, void *arg) MUST_CHECK;
 
@@ -152,9 +155,10 @@ void co_set_error_text(struct co_future *f, int err, const char *text);
 const char *co_error_text(const struct co_future *f);
 /* The result or error of a done future, -ECANCELED of a cancelled one; counts as retrieved. */
 int co_result(struct co_future *f);
-void *co_value(struct co_future *f);
-/* Asks for cancellation: false if done already. A future is cancelled at once; a task gets it where it awaits, or before its body
- * ever runs; see runtime's table. */
+void *co_value(struct co_future *f);            /* NULL where it has none; does not count */
+/* Asks for cancellation: false if done already. A future is cancelled at once. With a task, what it awaits is cancelled, down to the last
+ * future of the chain, and each suspending call on the way returns -ECANCELED; a task that does not wait gets it where it suspends next.
+ * Of one that has not begun the body never runs: what its `arg` owns is then for a done-callback to free, or for who spawned it. */
 bool co_cancel(struct co_future *f);
 /* task.cancel(msg): the words, not copied, go with the cancel to who awaits (co_error_text). */
 bool co_cancel_text(struct co_future *f, const char *text);

@@ -14,11 +14,12 @@ struct co_task_info {
 };
 typedef void(co_task_visit_fn)(const struct co_task_info *info, void *arg);
 void co_task_each(struct co_loop *loop, co_task_visit_fn *visit, void *arg);
-/* Writes a line per task, with its stack where it can be walked; below each, further in, the tasks that it awaits. */
+/* Writes a line per task, with its stack (by frame pointers: -fno-omit-frame-pointer; names by -rdynamic); below each, further in, the tasks
+ * that it awaits. */
 void co_task_dump(struct co_loop *loop, FILE *out);
 
 /*
- * A thread that looks whether the loop comes on, and where one callback or one step of a task takes longer than `limit_ms` has its stack
+ * A thread that looks whether the loop makes progress, and where one callback or one step of a task takes longer than `limit_ms` has its stack
  * written to `fd` while it is at it, again each time as long has doubled. Takes SIGURG for it. Callbacks of libevent count too (told
  * from sleeping by /proc/self/task). -EBUSY: there is one; -ENOMEM; -EAGAIN: no thread. Stopped with the loop at the latest.
  */
@@ -31,7 +32,7 @@ void co_watchdog_stop(struct co_loop *loop);
 void co_loop_detect_deadlock(struct co_loop *loop, FILE *out);
 
 /* From now on measures how deep each spawn site's tasks use their stacks; costs a system call and a scan a task. For up to 256 sites;
- * -ENOMEM. Reports what has ended, in no order. */
+ * -ENOMEM. co_loop_stack_marks() visits those of tasks that have ended, in no particular order. */
 int co_loop_measure_stacks(struct co_loop *loop) MUST_CHECK;
 struct co_stack_mark {
 	const struct co_site *site;

@@ -39,9 +39,9 @@ struct co_waitset *co_waitset_new(void) MUST_CHECK;
 void co_waitset_free(struct co_waitset *ws);            /* members are let go, not cancelled */
 /* Takes over the caller's reference (also on error). `tag` comes back with the future. -ENOMEM; -ESHUTDOWN: closed. */
 int co_waitset_add(struct co_waitset *ws, struct co_future *f, void *tag) MUST_CHECK;
-/* [suspends] while none is done. The reference goes to the caller. NULL once closed and empty, or when cancelled. */
+/* [suspends] co_waitset_take() without a deadline, for loops that need no reason: NULL once closed and empty, or when cancelled. */
 struct co_future *co_waitset_next(struct co_waitset *ws, void **ret_tag);
-/* [suspends] The same with a deadline and a reason: 0, -ETIMEDOUT, -ECANCELED, -ENOENT (closed and empty). */
+/* [suspends] while none is done. The reference goes to the caller: 0; -ETIMEDOUT, -ECANCELED, -ENOENT (closed and empty). */
 int co_waitset_take(struct co_waitset *ws, struct co_future **ret_f, void **ret_tag, int64_t deadline_us) MUST_CHECK;
 /* asyncio.as_completed: a closed set of these; duplicates collapse; the caller's references stay the caller's. Take until -ENOENT. */
 struct co_waitset *co_as_completed(struct co_future *const *fs, size_t n) MUST_CHECK;

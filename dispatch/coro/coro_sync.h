@@ -1,6 +1,6 @@
 /*
  * coro_sync.h: semaphore, event, lock, condition, barrier, queue: asyncio's, for tasks of one loop. Comes with coro.h. All but the queue
- * are embedded in their owner and need no end. What [suspends] takes a deadline and returns 0, -ECANCELED, -ETIMEDOUT, or -ENOMEM
+ * are embedded in their owner and need no end; their fields may be read. What [suspends] takes a deadline and returns 0, -ECANCELED, -ETIMEDOUT, or -ENOMEM
  * where a deadline is given.
  */
 #ifndef CORO_SYNC_H

@@ -4,7 +4,8 @@
 
 #include "dispatch/coro/coro.h"
 
-/* [suspends] Its result or error; of a done future at once, without a yield. */
+/* [suspends] Its result or error; of a done future at once, without a yield. A cancel of the caller cancels `f` too, and so everybody who
+ * awaits it: co_shield() or co_await_through() keep it. */
 int co_await(struct co_future *f);
 /* [suspends] The same to the very end: a cancel meanwhile leaves `f` alone and is delivered where the caller suspends next. */
 int co_await_through(struct co_future *f);
@@ -14,13 +15,16 @@ int co_sleep_ms(int64_t ms);
 int co_yield(void);
 
 enum co_wait_mode { CO_ALL_COMPLETED = 1, CO_FIRST_COMPLETED, CO_FIRST_EXCEPTION };
-/* [suspends] asyncio.wait: never raises a member's error, never cancels one. How many are done then, or -EINVAL (n is 0),
- * -ECANCELED (members untouched), -ENOMEM. A timeout is no error: fewer are done. */
+/* [suspends] asyncio.wait: until all are done, the first is, or the first has failed (a cancelled one has not). Never raises a member's
+ * error, never cancels one. How many are done then, or -EINVAL (n is 0), -ECANCELED (members untouched), -ENOMEM. A timeout is no error:
+ * fewer are done. */
 int co_wait(struct co_future *const *fs, size_t n, enum co_wait_mode mode, int64_t deadline_us);
-/* asyncio.gather: a future whose value is the caller's `results` (n ints, may be NULL), filled in argument order when all are done.
- * NULL: out of memory. */
+/* asyncio.gather: a future that is done when all are, with the caller's `results` (n ints, may be NULL) filled in argument order; the first
+ * error finishes it, and the others run on; with return_exceptions errors are results. Its cancel cancels all. What nobody is left to
+ * read is not written. NULL: out of memory. */
 struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_exceptions, int *results) MUST_CHECK;
-/* asyncio.shield: a new reference to await in its place; of a done inner the inner itself. NULL: out of memory. */
+/* asyncio.shield: a future to await in the inner's place, whose cancel leaves the inner alone; where that is done already, another reference
+ * to the inner itself. NULL: out of memory. */
 struct co_future *co_shield(struct co_future *inner) MUST_CHECK;
 /* [suspends] asyncio.wait_for: on timeout cancels, waits for the end, -ETIMEDOUT; a stubborn inner's own result wins. */
 int co_wait_for(struct co_future *f, int64_t deadline_us) MUST_CHECK;

@@ -118,10 +118,11 @@ static void set_alarm(struct co_poll *p, int64_t at_us)
 
 void co_poll_wait(struct co_poll *p, int64_t deadline_us)
 {
+	/* Without ONCE libevent looks again and again as long as it finds something, and tasks that are ready would wait for a busy descriptor. */
 	int flags = EVLOOP_ONCE;
 
 	if (deadline_us <= clock_mono_us())
-		flags = EVLOOP_NONBLOCK;
+		flags |= EVLOOP_NONBLOCK;
 	else
 		set_alarm(p, deadline_us);
 	clock_forget();

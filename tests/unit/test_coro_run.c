@@ -1,4 +1,8 @@
 /* dispatch/coro/loop.c: a program's beginning and end, and its deadlines. */
+#include <event2/event.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "tests/unit/test_coro.h"
 
 static int cleans_up(void *arg)
@@ -253,6 +257,30 @@ static void test_coro_run_hooks_first_and_each_once(void **state)
 	assert_int_equal(expect_failures, 0);
 }
 
+static void counts(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	CHECK(++*(int *)arg < 1000000, "nobody else has a turn");
+}
+
+/* Regression: while tasks were ready, libevent was left looking as long as it found something, and a descriptor that always is kept them
+ * from running. */
+TEST(test_coro_run_busy_descriptor_starves_nobody)
+{
+	struct event *ev;
+	int ends[2], n = 0;
+
+	CHECK(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 && write(ends[1], "x", 1) == 1);
+	ev = event_new(co_loop_base(co_loop_current()), ends[0], EV_READ | EV_PERSIST, counts, &n);
+	CHECK(ev != NULL && event_add(ev, NULL) == 0);
+	yield_times(2000);
+	EXPECT(n > 0);
+	event_free(ev);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
 /* ---- things that outlive the loop ---- */
 
 static int gets(void *arg)
@@ -294,6 +322,7 @@ int main(void)
 		cmocka_unit_test(test_coro_run_end_takes_no_post),
 		cmocka_unit_test(test_coro_run_clock_goes_on_outside),
 		cmocka_unit_test(test_coro_run_hooks_first_and_each_once),
+		cmocka_unit_test(test_coro_run_busy_descriptor_starves_nobody),
 		cmocka_unit_test(test_coro_run_queue_outlives_it),
 	};
 
