@@ -1,6 +1,7 @@
 /* dispatch/coro/loop.c: a program's beginning and end, and its deadlines. */
 #include <event2/event.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #include "tests/unit/test_coro.h"
@@ -150,9 +151,17 @@ static int returns_zero(void *arg)
 	return 0;
 }
 
+static sem_t may_end;
+
+static int ends_when_it_may(void *arg)
+{
+	(void)arg;
+	return sem_wait(&may_end);
+}
+
 static int offloads(void *arg)
 {
-	return co_offload(returns_zero, arg, posts, CLOCK_NEVER);
+	return co_offload(ends_when_it_may, arg, posts, CLOCK_NEVER);
 }
 
 static int leaves_an_offload(void *arg)
@@ -169,9 +178,12 @@ static void test_coro_run_end_takes_no_post(void **state)
 	(void)state;
 	assert_non_null(loop);
 	post_rc = 1;
+	sem_init(&may_end, 0, 0);
 	assert_int_equal(co_run(loop, leaves_an_offload, loop, "main"), 0);
+	sem_post(&may_end);             /* its end is on its way when the loop ends */
 	co_loop_abandon(loop);
 	assert_int_equal(post_rc, -ESHUTDOWN);
+	sem_destroy(&may_end);
 }
 
 /* ---- between runs ---- */
