@@ -25,7 +25,7 @@ static void tell(const struct co_task *task, const char *at, const void *ucontex
 	struct co_walk walk = { .low = task->stack->bottom, .high = task->stack->top };
 	bool others = (before.sa_flags & SA_SIGINFO) != 0 || before.sa_handler != SIG_DFL;
 
-	if (at < walk.low && at >= walk.low - co_stack_guard_bytes())
+	if (at < walk.low && at >= walk.low - co_guard_bytes())
 		co_write_text(STDERR_FILENO, "coro: task \"%s\", spawned at %s:%u, overflowed its stack of %zu KiB; co_task_new_sized() gives it "
 			      "a larger one\n", task->name, task->site->file, task->site->line, (size_t)(walk.high - walk.low + 1023) / 1024);
 	else if (others)

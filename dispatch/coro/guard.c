@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "dispatch/coro/sanitize.h"
-#include "dispatch/coro/stack.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102          /* Linux 6.13 */
@@ -28,6 +27,18 @@ _Static_assert(sizeof(struct co_pages) == sizeof(struct iovec) && offsetof(struc
 
 /* Guards by mprotect(2) in the whole process, each of which splits a mapping; never more than a share of the system's limit. */
 static atomic_long protected_guards;
+
+size_t co_guard_bytes(void)
+{
+	static atomic_size_t page;
+	size_t n = atomic_load_explicit(&page, memory_order_relaxed);
+
+	if (n == 0) {
+		n = (size_t)sysconf(_SC_PAGESIZE);
+		atomic_store_explicit(&page, n, memory_order_relaxed);
+	}
+	return n;
+}
 
 /* 45 % of vm.max_map_count: the rest is for everybody else's mappings. */
 static long protected_limit(void)
@@ -60,8 +71,8 @@ static bool advice_works(void *page)
 	int known = atomic_load(&answer);
 
 	if (known == 0) {
-		known = madvise(page, co_stack_guard_bytes(), 9999) != 0 &&
-			madvise(page, co_stack_guard_bytes(), MADV_GUARD_INSTALL) == 0 ? 1 : 2;
+		known = madvise(page, co_guard_bytes(), 9999) != 0 &&
+			madvise(page, co_guard_bytes(), MADV_GUARD_INSTALL) == 0 ? 1 : 2;
 		atomic_store(&answer, known);
 	}
 	return known == 1;
@@ -69,10 +80,10 @@ static bool advice_works(void *page)
 
 enum co_stack_guard co_guard_install(char *page)
 {
-	if (advice_works(page) && madvise(page, co_stack_guard_bytes(), MADV_GUARD_INSTALL) == 0)
+	if (advice_works(page) && madvise(page, co_guard_bytes(), MADV_GUARD_INSTALL) == 0)
 		return CO_STACK_ADVISED;
 	if (atomic_fetch_add(&protected_guards, 1) < protected_limit() &&
-	    mprotect(page, co_stack_guard_bytes(), PROT_NONE) == 0)
+	    mprotect(page, co_guard_bytes(), PROT_NONE) == 0)
 		return CO_STACK_PROTECTED;
 	atomic_fetch_sub(&protected_guards, 1);
 	return CO_STACK_UNGUARDED;

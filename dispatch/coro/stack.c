@@ -2,9 +2,7 @@
 #include "dispatch/coro/stack.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "daemon/base/alloc.h"
 #include "dispatch/coro/sanitize.h"
@@ -43,21 +41,9 @@ struct mapped {
 	size_t bytes;
 };
 
-size_t co_stack_guard_bytes(void)
-{
-	static atomic_size_t page;
-	size_t n = atomic_load_explicit(&page, memory_order_relaxed);
-
-	if (n == 0) {
-		n = (size_t)sysconf(_SC_PAGESIZE);
-		atomic_store_explicit(&page, n, memory_order_relaxed);
-	}
-	return n;
-}
-
 static size_t whole_pages(size_t bytes)
 {
-	size_t page = co_stack_guard_bytes();
+	size_t page = co_guard_bytes();
 
 	return (bytes + page - 1) / page * page;
 }
@@ -69,7 +55,7 @@ static size_t slab_bytes(const struct co_stacks *s)
 
 void co_stacks_init(struct co_stacks *s)
 {
-	*s = (struct co_stacks){ .stride = co_stack_guard_bytes() + whole_pages(STACK_BYTES - LEAST_GUARD_BYTES) };
+	*s = (struct co_stacks){ .stride = co_guard_bytes() + whole_pages(STACK_BYTES - LEAST_GUARD_BYTES) };
 	list_init(&s->slabs_cold);
 	list_init(&s->slabs_mixed);
 	list_init(&s->slabs_used);
@@ -103,7 +89,7 @@ static void slab_free(struct co_stacks *s, struct co_stack_slab *slab)
 static void mapped_free(struct mapped *m)
 {
 	drop_stack(&m->stack);
-	unmap(m->stack.bottom - co_stack_guard_bytes(), m->bytes);
+	unmap(m->stack.bottom - co_guard_bytes(), m->bytes);
 	list_remove(&m->node);
 	mem_free(m);
 }
@@ -149,7 +135,7 @@ static int add_slab(struct co_stacks *s)
 		 * or one task in ten touches a second one for its first kilobyte. */
 		size_t colour = (s->n_total + i) * 7 % COLOURS * 64;
 
-		stack->bottom = slab->base + i * s->stride + co_stack_guard_bytes();
+		stack->bottom = slab->base + i * s->stride + co_guard_bytes();
 		stack->top = slab->base + (i + 1) * s->stride - colour;
 		stack->slab = slab;
 		stack->next = slab->cold;
@@ -183,7 +169,7 @@ void co_stack_unpromise(struct co_stacks *s)
 /* The first use: the guard is paid for here, so that address space that is never used costs nothing. */
 static void prepare(struct co_stacks *s, struct co_stack *stack)
 {
-	stack->guard = co_guard_install(stack->bottom - co_stack_guard_bytes());
+	stack->guard = co_guard_install(stack->bottom - co_guard_bytes());
 	if (stack->guard == CO_STACK_UNGUARDED)
 		s->n_unguarded++;
 	stack->valgrind_id = VALGRIND_STACK_REGISTER(stack->bottom, stack->top);
@@ -194,7 +180,7 @@ static void prepare(struct co_stacks *s, struct co_stack *stack)
 static void prepare_all(struct co_stacks *s, struct co_stack_slab *slab)
 {
 	struct co_pages guard[SLAB_STACKS], top[SLAB_STACKS];
-	size_t page = co_stack_guard_bytes();
+	size_t page = co_guard_bytes();
 
 	for (size_t i = 0; i < SLAB_STACKS; i++) {
 		guard[i] = (struct co_pages){ slab->base + i * s->stride, page };
@@ -249,13 +235,13 @@ struct co_stack *co_stack_map(struct co_stacks *s, size_t bytes)
 
 	if (m == NULL)
 		return NULL;
-	m->bytes = co_stack_guard_bytes() + whole_pages(bytes);
+	m->bytes = co_guard_bytes() + whole_pages(bytes);
 	base = map(m->bytes);
 	if (base == NULL) {
 		mem_free(m);
 		return NULL;
 	}
-	m->stack.bottom = base + co_stack_guard_bytes();
+	m->stack.bottom = base + co_guard_bytes();
 	m->stack.top = base + m->bytes;
 	prepare(s, &m->stack);
 	list_append(&s->mapped, &m->node);
@@ -289,12 +275,12 @@ static void make_cold(struct co_stacks *s, struct co_stack *stack)
 static size_t add_pages(struct co_stacks *s, struct co_pages *pages, size_t n, const struct co_stack *stack)
 {
 	struct co_pages *last = n > 0 ? &pages[n - 1] : NULL;
-	size_t bytes = s->stride - co_stack_guard_bytes();
+	size_t bytes = s->stride - co_guard_bytes();
 
 	if (last != NULL && last->first == stack->bottom + s->stride) {
 		last->first -= s->stride;
 		last->bytes += s->stride;
-	} else if (last != NULL && last->first + last->bytes + co_stack_guard_bytes() == stack->bottom) {
+	} else if (last != NULL && last->first + last->bytes + co_guard_bytes() == stack->bottom) {
 		last->bytes += s->stride;
 	} else {
 		pages[n++] = (struct co_pages){ stack->bottom, bytes };
@@ -373,7 +359,7 @@ void co_stacks_trim(struct co_stacks *s, bool all)
 
 void co_stack_clear(struct co_stack *stack)
 {
-	size_t page = co_stack_guard_bytes();
+	size_t page = co_guard_bytes();
 
 	(void)madvise(stack->bottom, (size_t)(stack->top - stack->bottom + page - 1) / page * page, MADV_DONTNEED);
 }

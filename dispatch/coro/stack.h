@@ -51,8 +51,6 @@ struct co_stack *co_stack_map(struct co_stacks *s, size_t bytes) MUST_CHECK;
 void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name);
 /* Gives back what has lain idle since the last call, a bounded piece of it unless `all`. */
 void co_stacks_trim(struct co_stacks *s, bool all);
-/* How far below its bottom a stack's guard reaches: the page size. */
-size_t co_stack_guard_bytes(void);
 /* For high-water marks: makes all of it read as zero, and finds how much is not any more. */
 void co_stack_clear(struct co_stack *stack);
 size_t co_stack_used(const struct co_stack *stack);

@@ -251,7 +251,7 @@ static void test_coro_stack_burst_guards(void **state)
 	if (stack[0]->guard == CO_STACK_UNGUARDED)
 		skip();
 	fflush(NULL);
-	for (size_t at = 1; at <= co_stack_guard_bytes(); at += co_stack_guard_bytes() - 1) {
+	for (size_t at = 1; at <= co_guard_bytes(); at += co_guard_bytes() - 1) {
 		int status;
 		pid_t pid = fork();
 
@@ -274,7 +274,7 @@ static void test_coro_stack_burst_guards(void **state)
 /* Regression: memory that ran short for one call made every later burst ask page by page, for good. */
 static void test_coro_guard_asks_again_after_a_shortage(void **state)
 {
-	size_t page = co_stack_guard_bytes();
+	size_t page = co_guard_bytes();
 	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct co_pages pages[] = { { p, page }, { p + page, page } };
 
