@@ -110,6 +110,7 @@ static inline bool co_timer_started(const struct co_timer *timer)
  * share one look: up to 128 callbacks or 0.25 ms. What a hook makes ready runs in the next turn. Embedded; in the order of adding. */
 struct co_turn_hook {
 	struct list node;
+	uint64_t round;         /* in which it was added */
 	co_call_fn *fn;
 	void *arg;
 };

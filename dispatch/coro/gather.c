@@ -7,7 +7,8 @@
 
 #include "dispatch/coro/runtime.h"
 
-enum { CANCEL_DEPTH_MAX = 100 };
+/* A task may be a child of many gathers; it is put off no more often than that, or it is its own child. */
+enum { CANCEL_DEPTH_MAX = 100, DEFERRED_EACH = 100 };
 
 /* What both begin with. */
 struct stand_in {
@@ -131,8 +132,10 @@ static bool cancel_child(struct co_loop *loop, struct co_future *child, const ch
 static void cancel_deferred(struct co_loop *loop, const char *text)
 {
 	struct co_task *task;
+	size_t left = DEFERRED_EACH * (loop->n_tasks + 1);
 
 	while ((task = loop->deferred) != NULL) {
+		CHECK(left-- > 0, "task \"%s\" awaits itself in a circle", task->name);
 		loop->deferred = task->future.value != task ? task->future.value : NULL;
 		task->future.value = NULL;
 		co_cancel_text(&task->future, text);
@@ -290,7 +293,8 @@ void co_stand_in_unref(struct co_future *f)
 {
 	struct stand_in *s = stand_in_of(f);
 
-	if (s->unread || !s->pending || f->refs > s->n_unread + 1)
+	/* One that is done reads nothing more, whoever still holds it. */
+	if (s->unread || !s->pending || (f->state == CO_PENDING && f->refs > s->n_unread + 1))
 		return;
 	s->unread = true;
 	if (f->kind == CO_KIND_SHIELD) {
@@ -298,6 +302,7 @@ void co_stand_in_unref(struct co_future *f)
 		return;
 	}
 	gather_of(f)->results = NULL;
+	f->value = NULL;
 	for (size_t i = 0; i < gather_of(f)->n; i++)
 		lose_reader(gather_of(f)->child[i].f);
 }

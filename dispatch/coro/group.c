@@ -127,7 +127,7 @@ int co_group_leave(struct co_group *g, int rc)
 	if (propagate && g->n_errors == 0)
 		return -ECANCELED;
 	if (rc < 0 && rc != -ECANCELED)
-		add_error(g, rc, co_task_of(g->parent)->text_is_own ? g->parent->text : NULL);
+		add_error(g, rc, co_task_fail_text(co_task_of(g->parent), rc));
 	if (g->n_errors == 0)
 		return rc;
 	/* Cancelled from outside as well: the error goes first, the cancel comes where the task suspends next. */

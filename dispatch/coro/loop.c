@@ -167,9 +167,12 @@ void co_call_cancel(struct co_call *call)
 
 void co_turn_hook_add(struct co_turn_hook *hook, co_call_fn *fn, void *arg)
 {
+	struct co_loop *loop = co_loop_get();
+
 	hook->fn = fn;
 	hook->arg = arg;
-	list_append(&co_loop_get()->hooks, &hook->node);
+	hook->round = loop->hook_round;
+	list_append(&loop->hooks, &hook->node);
 }
 
 void co_turn_hook_remove(struct co_turn_hook *hook)
@@ -178,26 +181,21 @@ void co_turn_hook_remove(struct co_turn_hook *hook)
 
 	if (loop->next_hook == &hook->node)
 		loop->next_hook = hook->node.next;
-	if (loop->last_hook == &hook->node)
-		loop->last_hook = hook->node.prev;
 	list_remove(&hook->node);
 }
 
 /* A hook may remove itself or any other; those that are added meanwhile have their turn in the next round. */
 static void run_hooks(struct co_loop *loop)
 {
-	bool last = list_empty(&loop->hooks);
-
-	loop->last_hook = loop->hooks.prev;
-	for (struct list *node = loop->hooks.next; !last; node = loop->next_hook) {
+	loop->hook_round++;
+	for (struct list *node = loop->hooks.next; node != &loop->hooks; node = loop->next_hook) {
 		struct co_turn_hook *hook = list_entry(node, struct co_turn_hook, node);
 
-		last = node == loop->last_hook;
 		loop->next_hook = node->next;
-		hook->fn(hook->arg);
-		last |= node == loop->last_hook || loop->next_hook == &loop->hooks;
+		if (hook->round != loop->hook_round)
+			hook->fn(hook->arg);
 	}
-	loop->next_hook = loop->last_hook = NULL;
+	loop->next_hook = NULL;
 }
 
 /* ---- figures ---- */
@@ -457,7 +455,8 @@ static int cancel_all(void *arg)
 
 		int rc;
 
-		if (task->cancelling == 0)
+		/* In the order of birth: who stands behind us came later, and has not been asked yet. */
+		if (loop->tasks.next == &loop->current->all)
 			co_cancel(f);
 		rc = co_wait(&f, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
 		co_unref(f);

@@ -159,7 +159,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	co_future_release(&w->waiter.future, what);
 }
 
-/* Devices differ: one is asked for by an epoll of its own. */
+/* Files and devices differ (a message queue of POSIX is a file, too): one is asked for by an epoll of its own. */
 static int ask_epoll(int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -178,9 +178,7 @@ static int refusal(int fd)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (S_ISCHR(st.st_mode))
-		return ask_epoll(fd);
-	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode) ? -EPERM : 0;
+	return S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode) ? 0 : ask_epoll(fd);
 }
 
 int co_poll_fd_wait(struct co_poll *p, int fd, short what, int64_t deadline_us)

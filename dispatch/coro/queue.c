@@ -25,7 +25,6 @@ static struct co_queue *queue_new(size_t maxsize, enum order order, co_less_fn *
 
 	if (q == NULL)
 		return NULL;
-	q->loop_id = co_loop_id();
 	q->max = maxsize;
 	q->order = order;
 	q->less = less;
@@ -63,7 +62,7 @@ void co_queue_free(struct co_queue *q)
 {
 	if (q == NULL)
 		return;
-	if (q->loop_id == co_loop_id())         /* else they went with their loop */
+	if (q->loop_id != 0 && q->loop_id == co_loop_id())      /* else who waited went with the loop */
 		check_unused(q);
 	mem_free(q->ring);
 	mem_free(q);
@@ -195,6 +194,7 @@ static int stand_in_line(struct co_queue *q, struct list *line, int64_t deadline
 
 	co_waiter_init(&w);
 	list_append(line, &w.node);
+	q->loop_id = co_loop_id();
 	q->n_inside++;
 	rc = co_waiter_wait(&w, deadline_us, why);
 	q->n_inside--;
@@ -246,6 +246,7 @@ void co_queue_task_done(struct co_queue *q)
 
 int co_queue_join(struct co_queue *q, int64_t deadline_us)
 {
+	q->loop_id = co_loop_id();
 	return co_event_wait(&q->finished, deadline_us);
 }
 

@@ -42,8 +42,7 @@ struct co_task {
 	unsigned cancelling;            /* requests */
 	bool must_cancel;               /* one is to be delivered at the next suspension */
 	bool finished;
-	bool text_is_own;               /* by co_fail() */
-	int rc;
+	int rc;                         /* the body's, before its end that of co_fail() */
 	unsigned n_scopes;              /* timeouts and groups that were entered and not left */
 	/* Up to here, two cache lines, all that a cancel needs. */
 	struct list all;
@@ -53,6 +52,7 @@ struct co_task {
 	const char *name;
 	const char *why;                /* what it waits for, in a word */
 	int64_t born_us;
+	const char *fail_text;          /* co_fail()'s words */
 	struct co_fiber fiber;
 	char name_buf[CO_TASK_NAME];
 };
@@ -91,7 +91,8 @@ struct co_loop {
 	struct list tasks;
 	size_t n_tasks;
 	struct list hooks;
-	struct list *next_hook, *last_hook;     /* of the round that is under way */
+	struct list *next_hook;         /* of the round that is under way */
+	uint64_t hook_round;
 	bool stopping, in_turn, ending;
 	uint64_t mark;
 	uint64_t turns_total, switches_total, items_total;
@@ -178,6 +179,12 @@ static inline struct co_task *co_task_of(struct co_future *f)
 static inline const struct co_task *co_task_of_const(const struct co_future *f)
 {
 	return (const struct co_task *)f;
+}
+
+/* The words that go with the code, NULL: none; what co_fail() said of another one was got over. */
+static inline const char *co_task_fail_text(const struct co_task *task, int rc)
+{
+	return task->rc == rc ? task->fail_text : NULL;
 }
 
 /* wait.c: a future on a task's stack that a timer ends. */

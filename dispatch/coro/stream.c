@@ -29,29 +29,35 @@ struct co_stream {
 	struct side in, out;
 };
 
-/* For a side of the descriptor, on behalf of the current task, the only one. */
-static int wait_ready(struct co_stream *s, struct side *side, short what, int64_t deadline_us)
+/* Between these the current task is the only one on its side. */
+static void enter(struct co_stream *s, struct side *side)
 {
-	int rc;
-
-	CHECK(side->task == NULL, "task \"%s\" waits for this stream in the same direction already", co_task_name(side->task));
+	CHECK(side->task == NULL, "task \"%s\" is at this stream in the same direction already", co_task_name(side->task));
+	s->loop_id = co_loop_id();
 	side->task = co_task_current();
-	rc = co_fd_wait(s->fd, what, deadline_us);
+}
+
+static int leave(struct side *side, int rc)
+{
 	side->task = NULL;
-	s->n_at_once = 0;
 	return rc;
 }
 
-/* A peer that keeps up lets nobody wait: now and then the others have their turn, timeouts and cancels as well. */
-static int give_way(struct co_stream *s, int64_t deadline_us)
+static int wait_ready(struct co_stream *s, struct side *side, short what, int64_t deadline_us)
 {
-	int rc;
-
-	if (++s->n_at_once < AT_ONCE_MAX)
-		return 0;
+	enter(s, side);
 	s->n_at_once = 0;
-	rc = co_yield();
-	return rc == 0 && deadline_us <= clock_mono_us() ? -ETIMEDOUT : rc;
+	return leave(side, co_fd_wait(s->fd, what, deadline_us));
+}
+
+/* A peer that keeps up lets nobody wait: now and then the others have their turn, timeouts and cancels as well. */
+static int give_way(struct co_stream *s, struct side *side)
+{
+	enter(s, side);
+	if (++s->n_at_once < AT_ONCE_MAX)
+		return leave(side, 0);
+	s->n_at_once = 0;
+	return leave(side, co_yield());
 }
 
 struct co_stream *co_stream_new(int fd, size_t limit)
@@ -63,7 +69,6 @@ struct co_stream *co_stream_new(int fd, size_t limit)
 	if (s == NULL)
 		return NULL;
 	s->fd = -1;
-	s->loop_id = co_loop_id();
 	s->limit = limit;
 	s->in.data = mem_alloc(limit);
 	s->out.data = mem_alloc(limit);
@@ -79,9 +84,9 @@ void co_stream_free(struct co_stream *s)
 {
 	if (s == NULL)
 		return;
-	if (s->loop_id == co_loop_id()) {       /* else who waited went with the loop */
-		CHECK(s->in.task == NULL, "a stream is freed while task \"%s\" waits to read", co_task_name(s->in.task));
-		CHECK(s->out.task == NULL, "a stream is freed while task \"%s\" waits to write", co_task_name(s->out.task));
+	if (s->loop_id != 0 && s->loop_id == co_loop_id()) {    /* else who waited went with the loop */
+		CHECK(s->in.task == NULL, "a stream is freed while task \"%s\" is at a read", co_task_name(s->in.task));
+		CHECK(s->out.task == NULL, "a stream is freed while task \"%s\" is at a write", co_task_name(s->out.task));
 	}
 	if (s->fd >= 0)
 		close(s->fd);
@@ -110,8 +115,8 @@ static size_t room(const struct co_stream *s, struct side *side, size_t wanted)
  * are to fit. */
 static int fill(struct co_stream *s, size_t wanted, int64_t deadline_us)
 {
+	int rc = s->in.err < 0 || s->eof ? s->in.err : give_way(s, &s->in);
 	size_t n = room(s, &s->in, wanted - held(&s->in));
-	int rc = s->in.err < 0 || s->eof ? s->in.err : give_way(s, deadline_us);
 
 	while (rc >= 0 && !s->eof) {
 		ssize_t got = read(s->fd, s->in.data + s->in.to, n);
@@ -189,7 +194,7 @@ int co_stream_read_until(struct co_stream *s, char end, const char **ret_line, i
 /* As much as the system takes, after waiting once if that is nothing. */
 static int flush(struct co_stream *s, int64_t deadline_us)
 {
-	int rc = s->out.err < 0 ? s->out.err : give_way(s, deadline_us);
+	int rc = s->out.err < 0 ? s->out.err : give_way(s, &s->out);
 
 	while (rc >= 0) {
 		/* A pipe is no socket: there the program must ignore SIGPIPE. */
@@ -213,6 +218,8 @@ int co_stream_write(struct co_stream *s, const void *data, size_t size, int64_t 
 {
 	const char *at = data;
 
+	if (s->out.err < 0)
+		return s->out.err;
 	while (size > 0) {
 		size_t piece = size < s->limit ? size : s->limit;
 

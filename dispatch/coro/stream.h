@@ -19,8 +19,8 @@ struct co_stream *co_stream_new(int fd, size_t limit) MUST_CHECK;
 /* Closes the descriptor; what is not written yet is lost: drain before. Takes NULL. */
 void co_stream_free(struct co_stream *s);
 
-/* All [suspend], also where they need not wait, now and then: -ECANCELED, -ETIMEDOUT; a negative errno of the descriptor, then each time;
- * what was read by then stays for the next call. */
+/* All [suspend], also where they need not wait, now and then: -ECANCELED; -ETIMEDOUT where they must wait and the deadline is past; a
+ * negative errno of the descriptor, then each time; what was read by then stays for the next call. */
 
 /* At least a byte, at most `size`; 0 at the end (reader.read), and where `size` is. */
 int co_stream_read(struct co_stream *s, void *buf, size_t size, int64_t deadline_us) MUST_CHECK;

@@ -43,7 +43,6 @@ static struct co_task *task_new(const struct co_site *site, co_body_fn *body, vo
 	task->cancelling = 0;
 	task->must_cancel = false;
 	task->finished = false;
-	task->text_is_own = false;
 	task->n_scopes = 0;
 	task->rc = 0;
 	list_append(&loop->tasks, &task->all);
@@ -138,8 +137,7 @@ int co_fail(int err, const char *text)
 	struct co_future *self = co_task_current();
 
 	CHECK(self != NULL && err < 0);
-	self->text = text;
-	co_task_of(self)->text_is_own = true;
+	co_task_of(self)->fail_text = text;
 	co_task_of(self)->rc = err;
 	return err;
 }
@@ -178,7 +176,8 @@ static void entry(void *arg)
 
 	co_fiber_arrive(&task->fiber, &loop->fiber);
 	rc = task->body(task->arg);
-	task->text_is_own &= rc == task->rc;    /* else they were for an error that it got over */
+	if (rc < 0 && rc != -ECANCELED)
+		task->future.text = co_task_fail_text(task, rc);
 	task->rc = rc;
 	CHECK(task->n_scopes == 0, "task \"%s\" ends inside a timeout or a group: every way out must leave it", task->name);
 	task->finished = true;
@@ -195,8 +194,6 @@ static void finish(struct co_loop *loop, struct co_task *task, int rc)
 		state = CO_CANCELLED;
 	else if (rc < 0)
 		state = CO_FAILED;
-	if (__builtin_expect(state == CO_FAILED, 0) && !task->text_is_own)
-		task->future.text = NULL;       /* of a cancel that the body made an error of its own of */
 	task->must_cancel = false;
 	task->why = "end";
 	list_remove(&task->all);

@@ -66,6 +66,11 @@ struct trace_gather {
 	int results[TRACE_ARGS];
 };
 
+struct trace_group {
+	struct trace_group *next;
+	struct co_group group;
+};
+
 struct trace_run {
 	struct co_loop *loop;
 	char kinds[TRACE_HANDLES + 1];
@@ -85,7 +90,8 @@ struct trace_run {
 	struct co_lock lock[TRACE_THINGS], cond_lock[TRACE_THINGS];
 	struct co_condition cond[TRACE_THINGS];
 	struct co_barrier barrier[TRACE_THINGS];
-	struct co_group *group[TRACE_THINGS];           /* those that are open */
+	struct co_group *group[TRACE_THINGS];           /* those that are open, mostly */
+	struct trace_group *groups;                     /* all that there ever were */
 	struct trace_slot slot[TRACE_SLOTS];
 	char unretrieved[2 * TRACE_HANDLES][80];
 	int n_unretrieved;

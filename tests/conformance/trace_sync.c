@@ -74,6 +74,12 @@ void trace_sync_free(struct trace_run *run)
 {
 	for (int i = 0; i < run->n_queues; i++)
 		co_queue_free(run->queue[i]);
+	while (run->groups != NULL) {
+		struct trace_group *g = run->groups;
+
+		run->groups = g->next;
+		free(g);
+	}
 }
 
 /* ---- queues ---- */
@@ -250,23 +256,34 @@ static int run_babort(struct trace_task *t, const struct trace_op *op)
 
 /* ---- task groups ---- */
 
+/* Kept to the end of the run: a name that two tasks use may lead to one that was left. */
+static struct co_group *group_new(struct trace_run *run)
+{
+	struct trace_group *g = malloc(sizeof *g);
+
+	CHECK(g != NULL);
+	g->next = run->groups;
+	run->groups = g;
+	return &g->group;
+}
+
 static int run_group(struct trace_task *t, const struct trace_op *op)
 {
-	struct co_group *old = t->run->group[op->arg[0]], group;
+	struct co_group *old = t->run->group[op->arg[0]], *group = group_new(t->run);
 	char text[256] = "", buf[32];
 	size_t n = 0;
 	int rc;
 
-	co_group_enter(&group);
-	t->run->group[op->arg[0]] = &group;
+	co_group_enter(group);
+	t->run->group[op->arg[0]] = group;
 	rc = trace_block(t, op->at + 1, op->match);
-	rc = co_group_leave(&group, rc);
-	if (t->run->group[op->arg[0]] == &group)
+	rc = co_group_leave(group, rc);
+	if (t->run->group[op->arg[0]] == group)
 		t->run->group[op->arg[0]] = old;
-	if (rc == -ECANCELED || group.n_errors == 0)
+	if (rc == -ECANCELED || group->n_errors == 0)
 		return trace_outcome(t, op, rc);
-	for (size_t i = 0; i < group.n_errors && i < CO_GROUP_ERRORS; i++)
-		n += (size_t)snprintf(text + n, sizeof text - n, " %s", trace_code(group.errors[i], buf, sizeof buf));
+	for (size_t i = 0; i < group->n_errors && i < CO_GROUP_ERRORS; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, " %s", trace_code(group->errors[i], buf, sizeof buf));
 	trace_say(t, op, "errors%s", text);
 	return rc;
 }

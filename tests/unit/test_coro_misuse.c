@@ -206,6 +206,24 @@ static int schedules_an_await(void *arg)
 	return co_yield();
 }
 
+static struct co_future *through_gather;
+
+static int awaits_gather(void *arg)
+{
+	(void)arg;
+	return co_await(through_gather);
+}
+
+MISUSE(test_coro_misuse_cancels_a_circle_through_a_gather, "awaits itself in a circle")
+{
+	first = spawn(awaits_second, NULL);
+	second = spawn(awaits_gather, NULL);
+	through_gather = co_gather(&first, 1, false, NULL);
+	yield_times(2);
+	co_cancel(first);
+	return 0;
+}
+
 static int cancels_a_circle_with_words(void *arg)
 {
 	(void)arg;
@@ -388,7 +406,7 @@ static struct co_stream *stream_of_a_pair(void)
 	return s;
 }
 
-MISUSE(test_coro_misuse_stream_freed, "a stream is freed while task \"child\" waits to read")
+MISUSE(test_coro_misuse_stream_freed, "a stream is freed while task \"child\" is at a read")
 {
 	struct co_stream *s = stream_of_a_pair();
 
@@ -399,7 +417,7 @@ MISUSE(test_coro_misuse_stream_freed, "a stream is freed while task \"child\" wa
 }
 
 /* test_streams: RuntimeError, read() called while another coroutine is already waiting */
-MISUSE(test_coro_misuse_stream_read_by_two, "task \"child\" waits for this stream in the same direction already")
+MISUSE(test_coro_misuse_stream_read_by_two, "task \"child\" is at this stream in the same direction already")
 {
 	struct co_stream *s = stream_of_a_pair();
 
@@ -506,6 +524,7 @@ int main(void)
 		cmocka_unit_test(test_coro_misuse_no_mode),
 		cmocka_unit_test(test_coro_misuse_loop_freed_inside),
 		cmocka_unit_test(test_coro_misuse_cancels_a_circle),
+		cmocka_unit_test(test_coro_misuse_cancels_a_circle_through_a_gather),
 		cmocka_unit_test(test_coro_misuse_cancels_a_circle_with_words),
 		cmocka_unit_test(test_coro_misuse_await_outside_a_task),
 		cmocka_unit_test(test_coro_misuse_sleep_outside_a_task),

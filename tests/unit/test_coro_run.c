@@ -308,6 +308,45 @@ static int leaves_a_getter(void *arg)
 	return co_yield();
 }
 
+static int swallows_one(void *arg)
+{
+	(void)arg;
+	EXPECT_INT(co_sleep_until(CLOCK_NEVER), -ECANCELED);
+	return co_sleep_until(CLOCK_NEVER);
+}
+
+static int leaves_a_late_one(void *arg)
+{
+	int rc = co_sleep_until(CLOCK_NEVER);
+	struct co_future *late = spawn(swallows_one, arg);
+
+	EXPECT_INT(co_sleep_ms(1), 0);
+	co_cancel(late);
+	co_unref(late);
+	return rc;
+}
+
+static int leaves_one_that_leaves_another(void *arg)
+{
+	co_unref(spawn(leaves_a_late_one, arg));
+	return co_yield();
+}
+
+/* Regression: one that came meanwhile, and had been cancelled by others before, was waited for in vain. */
+static void test_coro_run_cancel_all_late(void **state)
+{
+	struct co_loop *loop = co_loop_new();
+
+	(void)state;
+	assert_non_null(loop);
+	expect_failures = 0;
+	assert_int_equal(co_run(loop, leaves_one_that_leaves_another, NULL, "main"), 0);
+	assert_int_equal(co_loop_cancel_all(loop), 0);
+	assert_int_equal(co_task_count(loop), 0);
+	assert_int_equal(expect_failures, 0);
+	co_loop_free(loop);
+}
+
 /* Regression: a queue could not be freed once the loop of those who waited was gone. */
 static void test_coro_run_queue_outlives_it(void **state)
 {
@@ -330,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_coro_run_cancel_all),
 		cmocka_unit_test(test_coro_run_deadlines_saturate),
 		cmocka_unit_test(test_coro_run_cancel_all_stopped),
+		cmocka_unit_test(test_coro_run_cancel_all_late),
 		cmocka_unit_test(test_coro_run_copies_the_name),
 		cmocka_unit_test(test_coro_run_end_takes_no_post),
 		cmocka_unit_test(test_coro_run_clock_goes_on_outside),

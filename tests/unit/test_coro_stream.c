@@ -49,6 +49,7 @@ TEST(test_coro_stream_read)
 	EXPECT_INT(co_stream_read(b, buf, 8, CLOCK_NEVER), 0);
 	EXPECT_INT(co_stream_read(b, buf, 8, CLOCK_NEVER), 0);
 	EXPECT(co_stream_write(b, "x", 1, CLOCK_NEVER) == 0 && co_stream_drain(b, CLOCK_NEVER) == -EPIPE);
+	EXPECT_INT(co_stream_write(b, "x", 1, CLOCK_NEVER), -EPIPE);
 	close_pair();
 	return 0;
 }
@@ -195,7 +196,6 @@ TEST(test_coro_stream_gives_way)
 {
 	struct co_timeout t;
 	pthread_t thread;
-	int64_t deadline_us;
 	int ends[2], rc = 0;
 	char c;
 
@@ -206,11 +206,8 @@ TEST(test_coro_stream_gives_way)
 	while (rc >= 0)
 		rc = co_stream_read(b, &c, 1, CLOCK_NEVER);
 	EXPECT_INT(co_timeout_leave(&t, rc), -ETIMEDOUT);
-	deadline_us = co_in_ms(2);
-	do
-		rc = co_stream_read(b, &c, 1, deadline_us);
-	while (rc > 0);
-	EXPECT_INT(rc, -ETIMEDOUT);
+	for (int i = 0; i < 40; i++)            /* what is there is had, however late */
+		EXPECT_INT(co_stream_read(b, &c, 1, 0), 1);
 	co_stream_free(b);
 	pthread_join(thread, NULL);
 	return 0;

@@ -98,6 +98,35 @@ TEST(test_coro_words_of_an_error_that_was_got_over)
 	return 0;
 }
 
+static int fails_and_ends_a_helper(void *arg)
+{
+	struct co_future *helper = spawn(sleep_forever, NULL);
+	int rc = co_fail(-EPROTO, "no id in the reply");
+
+	(void)arg;
+	yield_times(1);
+	co_cancel_text(helper, "not needed");
+	EXPECT_INT(co_await(helper), -ECANCELED);
+	co_unref(helper);
+	return rc;
+}
+
+/* Regression: what it heard on its way out replaced what it had to say. */
+TEST(test_coro_words_are_not_anothers)
+{
+	struct co_future *t = spawn(fails_and_ends_a_helper, NULL);
+	struct co_group g;
+
+	EXPECT_INT(co_await(t), -EPROTO);
+	EXPECT_WORDS(t, "no id in the reply");
+	co_unref(t);
+	co_group_enter(&g);
+	(void)co_fail(-EIO, "was got over");
+	EXPECT_INT(co_group_leave(&g, -EPROTO), -EPROTO);
+	EXPECT(g.texts[0] == NULL);
+	return 0;
+}
+
 /* ---- results ---- */
 
 enum { UNTOUCHED = 99 };
@@ -147,6 +176,23 @@ TEST(test_coro_gather_unread_inside_a_shield)
 	yield_times(3);
 	EXPECT_INT(results[0], UNTOUCHED);
 	co_unref(slow);
+	return 0;
+}
+
+/* Regression: a shield that was cancelled, and not told of yet, counted as a reader. */
+TEST(test_coro_gather_unread_behind_a_cancelled_shield)
+{
+	struct co_future *f = future_new(), *inner = co_gather(&f, 1, false, results), *s = co_shield(inner);
+
+	CHECK(inner != NULL && s != NULL);
+	results[0] = UNTOUCHED;
+	co_set_result(f, 7);
+	co_cancel(s);
+	co_unref(s);
+	co_unref(inner);
+	yield_times(3);
+	EXPECT_INT(results[0], UNTOUCHED);
+	co_unref(f);
 	return 0;
 }
 
@@ -230,7 +276,9 @@ int main(void)
 		cmocka_unit_test(test_coro_words_of_the_error_not_of_the_cancel),
 		cmocka_unit_test(test_coro_words_of_the_last_cancel),
 		cmocka_unit_test(test_coro_words_of_an_error_that_was_got_over),
+		cmocka_unit_test(test_coro_words_are_not_anothers),
 		cmocka_unit_test(test_coro_gather_unread_inside_a_gather),
+		cmocka_unit_test(test_coro_gather_unread_behind_a_cancelled_shield),
 		cmocka_unit_test(test_coro_gather_unread_inside_a_shield),
 		cmocka_unit_test(test_coro_gather_read_through_the_outer),
 		cmocka_unit_test(test_coro_gather_cancel_of_a_deep_chain),
