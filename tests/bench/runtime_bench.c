@@ -151,6 +151,12 @@ static int awaits_shared(void *arg)
 	return co_await(shared);
 }
 
+static int waits_for_shared(void *arg)
+{
+	(void)arg;
+	return co_wait(&shared, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
+}
+
 static int awaits_event(void *arg)
 {
 	(void)arg;
@@ -201,6 +207,8 @@ static int storms(void *arg)
 	(void)arg;
 	print("coro", "cancel_10k_ms", least_storm(10000, awaits_shared));
 	print("coro", "cancel_100k_ms", least_storm(100000, awaits_shared));
+	print("coro", "unwait_10k_ms", least_storm(10000, waits_for_shared));
+	print("coro", "unwait_100k_ms", least_storm(100000, waits_for_shared));
 	print("coro", "leave_10k_ms", least_storm(10000, awaits_event));
 	print("coro", "leave_100k_ms", least_storm(100000, awaits_event));
 	return 0;
