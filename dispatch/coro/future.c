@@ -16,6 +16,7 @@ void co_future_init(struct co_future *f, struct co_loop *loop, enum co_future_ki
 	f->state = CO_PENDING;
 	f->kind = (uint8_t)kind;
 	f->retrieved = false;
+	f->looked_at = false;
 	f->result = 0;
 	f->loop = loop;
 	list_init(&f->done);
@@ -136,12 +137,17 @@ void co_unref(struct co_future *f)
 		bury(f);
 }
 
-/* Those who wait, in the order of adding: entries of waitsets are served here, the rest by the loop. */
+/* Those who wait, in the order of adding: entries of waitsets are served here, the rest by the loop. However many tasks wait, none of
+ * them is touched before its turn. */
 static void wake_all(struct co_future *f)
 {
 	struct co_loop *loop = f->loop;
 	struct list *node;
 
+	if (!f->looked_at) {
+		list_splice(&loop->ready, &f->done);
+		return;
+	}
 	while ((node = list_pop(&f->done)) != NULL) {
 		struct co_item *item = list_entry(node, struct co_item, node);
 
@@ -259,6 +265,7 @@ void co_done_add(struct co_future *f, struct co_done_node *n, co_done_fn *fn, vo
 	n->fn = fn;
 	n->arg = arg;
 	if (f->state == CO_PENDING) {
+		f->looked_at = true;
 		list_append(&f->done, &n->item.node);
 		return;
 	}

@@ -22,6 +22,7 @@ struct co_future {
 	uint8_t state;                  /* enum co_state */
 	uint8_t kind;                   /* enum co_future_kind */
 	bool retrieved;                 /* somebody saw the error */
+	bool looked_at;                 /* a callback or a waitset's entry was in `done`: a completion must look at each there */
 	int result;
 	struct co_loop *loop;
 	struct list done;               /* co_items of those who wait for it */

@@ -101,6 +101,7 @@ int co_waitset_add(struct co_waitset *ws, struct co_future *f, void *tag)
 		return 0;
 	}
 	list_append(&ws->pending, &e->node);
+	f->looked_at = true;
 	list_append(&f->done, &e->item.node);
 	return 0;
 }
