@@ -15,15 +15,13 @@ struct co_pages {
 	size_t bytes;
 };
 
-enum { CO_PAGES_MANY = 32 };
-
 /* What catches an overflow: an unmapped page, or words at the bottom that must have stayed zero. */
 enum co_stack_guard { CO_STACK_UNGUARDED = 1, CO_STACK_ADVISED, CO_STACK_PROTECTED };
 
 /* How far below its bottom a stack's guard reaches: the page size. */
 size_t co_guard_bytes(void);
 enum co_stack_guard co_guard_install(char *page);
-/* Makes each an advised guard, up to CO_PAGES_MANY. False: not all of them are, each is to be asked for by itself. */
+/* Of the three below each takes up to 1,024 (IOV_MAX). Makes each an advised guard. False: not all of them are, each is to be asked for by itself. */
 bool co_guard_install_many(const struct co_pages *pages, size_t n) MUST_CHECK;
 /* It is about to be unmapped. */
 void co_guard_forget(enum co_stack_guard guard);

@@ -2,6 +2,7 @@
 #include "dispatch/coro/stack.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "daemon/base/alloc.h"
@@ -14,11 +15,13 @@ enum { STACK_BYTES = 64 * 1024 };
 #endif
 
 enum {
-	SLAB_STACKS = CO_PAGES_MANY,
+	SLAB_STACKS = 32,
 	/* Of each 64 KiB of address space the guard is one page of 4 KiB; where pages are larger both are rounded up to them. */
 	LEAST_GUARD_BYTES = 4096,
 	/* Ended tasks' stacks that keep their memory; beyond it goes back to the system. */
 	WARM_MAX = 1024,
+	/* They go so many at a time: neighbours as one range, and fewer calls. */
+	RELEASE_MANY = 128,
 	ZERO_WORDS = 16,
 	COLOURS = 48,
 	/* Slabs unmapped in one trim, so that it does not hold up the loop. */
@@ -288,10 +291,34 @@ static size_t add_pages(struct co_stacks *s, struct co_pages *pages, size_t n, c
 	return n;
 }
 
-/* Takes them out of the line at `at`, up to CO_PAGES_MANY. */
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)((const struct co_pages *)a)->first, y = (uintptr_t)((const struct co_pages *)b)->first;
+
+	return (x > y) - (x < y);
+}
+
+/* What lies side by side though it came at different times: each range costs the system as much as six stacks. */
+static size_t merge_pages(struct co_pages *pages, size_t n)
+{
+	size_t n_merged = 1;
+
+	qsort(pages, n, sizeof *pages, by_address);
+	for (size_t i = 1; i < n; i++) {
+		struct co_pages *last = &pages[n_merged - 1];
+
+		if (last->first + last->bytes + co_guard_bytes() == pages[i].first)
+			last->bytes += co_guard_bytes() + pages[i].bytes;
+		else
+			pages[n_merged++] = pages[i];
+	}
+	return n_merged;
+}
+
+/* Takes them out of the line at `at`, up to RELEASE_MANY. */
 static void cool(struct co_stacks *s, struct co_stack **at, size_t n)
 {
-	struct co_pages pages[CO_PAGES_MANY];
+	struct co_pages pages[RELEASE_MANY];
 	struct co_stack *stack = *at;
 	size_t n_pages = 0;
 
@@ -304,7 +331,7 @@ static void cool(struct co_stacks *s, struct co_stack **at, size_t n)
 		stack = next;
 	}
 	*at = stack;
-	co_pages_release_many(pages, n_pages);
+	co_pages_release_many(pages, merge_pages(pages, n_pages));
 }
 
 void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name)
@@ -318,8 +345,8 @@ void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name)
 	s->n_free++;
 	stack->next = s->warm;
 	s->warm = stack;
-	if (++s->n_warm == WARM_MAX + CO_PAGES_MANY)
-		cool(s, &s->warm, CO_PAGES_MANY);
+	if (++s->n_warm == WARM_MAX + RELEASE_MANY)
+		cool(s, &s->warm, RELEASE_MANY);
 }
 
 /* ---- giving back ---- */
@@ -332,7 +359,7 @@ static void cool_last(struct co_stacks *s, size_t n)
 	for (size_t keep = s->n_warm - n; keep > 0; keep--)
 		at = &(*at)->next;
 	while (n > 0) {
-		size_t some = n < CO_PAGES_MANY ? n : CO_PAGES_MANY;
+		size_t some = n < RELEASE_MANY ? n : RELEASE_MANY;
 
 		cool(s, at, some);
 		n -= some;
