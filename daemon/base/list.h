@@ -24,9 +24,11 @@ static inline bool list_empty(const struct list *l)
 
 static inline void list_append(struct list *head, struct list *node)
 {
-	node->prev = head->prev;
+	struct list *last = head->prev;         /* read once: for all that the compiler knows the node is the head's neighbour */
+
+	node->prev = last;
 	node->next = head;
-	head->prev->next = node;
+	last->next = node;
 	head->prev = node;
 }
 
@@ -37,8 +39,10 @@ static inline void list_prepend(struct list *head, struct list *node)
 
 static inline void list_remove(struct list *node)
 {
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
+	struct list *next = node->next, *prev = node->prev;
+
+	prev->next = next;
+	next->prev = prev;
 	list_init(node);
 }
 
