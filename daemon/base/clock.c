@@ -28,16 +28,12 @@ void clock_forget(void)
 
 int64_t clock_mono_us(void)
 {
-	if (turn_mono_us == 0)
-		clock_update();
-	return turn_mono_us;
+	return turn_mono_us != 0 ? turn_mono_us : clock_mono_exact_us();
 }
 
 int64_t clock_wall_ms(void)
 {
-	if (turn_wall_ms == 0)
-		clock_update();
-	return turn_wall_ms;
+	return turn_wall_ms != 0 ? turn_wall_ms : clock_wall_exact_ms();
 }
 
 int64_t clock_mono_exact_us(void)

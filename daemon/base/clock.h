@@ -13,14 +13,14 @@
 /* Reads the clocks now and stores them for clock_mono_us() and clock_wall_ms() of this thread; a loop does so once a turn. */
 void clock_update(void);
 
-/* Makes the next clock_mono_us() or clock_wall_ms() of this thread read anew: a loop does so before it sleeps, for callbacks that run
- * right after the sleep must not see the time before it. */
+/* From here to the next clock_update() this thread's clock_mono_us() and clock_wall_ms() read anew each time: a loop does so before it
+ * sleeps, for callbacks that run right after the sleep must not see the time before it, and when its run ends. */
 void clock_forget(void);
 
-/* CLOCK_MONOTONIC as this thread last read it (clock_update); reads it where it never was. */
+/* CLOCK_MONOTONIC as this thread's loop read it for its turn; read anew outside of turns and on threads without a loop. */
 int64_t clock_mono_us(void);
 
-/* Milliseconds since 1970 as this thread last read them; a step of the system's clock shows here. */
+/* Milliseconds since 1970, read as clock_mono_us() is; a step of the system's clock shows here. */
 int64_t clock_wall_ms(void);
 
 /* CLOCK_MONOTONIC, read anew: for measuring within a turn. */

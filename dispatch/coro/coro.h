@@ -11,7 +11,8 @@
  * Time: absolute monotonic microseconds (clock_mono_us()), CLOCK_NEVER for none.
  * References: co_*_new() hands one to the caller, who drops it with co_unref(). Calls borrow: they take a reference of their own for as
  * long as they need one, and yours stays yours to drop; co_waitset_add() alone takes it over. A task that is not done is kept alive by
- * its loop. Futures end with their loop, so drop references before; queues, streams and what is embedded may outlive it.
+ * its loop. Futures end with their loop, so drop references before; queues and streams may outlive it, what is
+ * embedded as well where nobody waits for it.
  * Callbacks (timers, posts, libevent's) may do all but suspend. Signal handlers may do nothing here. After a fork() only the parent goes on.
  */
 #ifndef CORO_H
@@ -107,7 +108,8 @@ static inline bool co_timer_started(const struct co_timer *timer)
 }
 
 /* Runs each time before the loop looks outside or sleeps, after the last ready task of a turn: where writes are flushed. Short turns
- * share one look: up to 128 callbacks or 0.25 ms. What a hook makes ready runs in the next turn. Embedded; in the order of adding. */
+ * share one look: up to 128 callbacks or 0.25 ms. What a hook makes ready runs in the next turn;
+ * a hook that a hook adds has its turn the next time. Embedded; in the order of adding. */
 struct co_turn_hook {
 	struct list node;
 	uint64_t round;         /* in which it was added */

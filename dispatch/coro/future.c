@@ -248,6 +248,8 @@ bool co_cancel_text(struct co_future *f, const char *text)
 	}
 	f->text = text;
 	co_future_finish(f, CO_CANCELLED, -ECANCELED);
+	if (f->kind == CO_KIND_SHIELD)
+		co_stand_in_unref(f);           /* it reads its inner no more */
 	return true;
 }
 
@@ -260,6 +262,7 @@ bool co_cancel(struct co_future *f)
 
 void co_done_add(struct co_future *f, struct co_done_node *n, co_done_fn *fn, void *arg)
 {
+	co_check_ours(f, co_loop_current());
 	co_item_init(&n->item, CO_ITEM_DONE);
 	n->f = f;
 	n->fn = fn;
@@ -283,6 +286,8 @@ void co_done_remove(struct co_done_node *n)
 	list_remove(&n->item.node);
 	if (f->state != CO_PENDING)
 		co_unref(f);
+	else if (f->kind >= CO_KIND_GATHER)
+		co_stand_in_unref(f);
 }
 
 void co_done_run(struct co_item *item)

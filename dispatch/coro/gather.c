@@ -83,7 +83,7 @@ static void complete(struct gather *g, const struct co_future *last)
 			g->results[i] = rc;
 	}
 	if (g->cancel_requested)
-		g->s.future.text = last->text;
+		g->s.future.text = last->state == CO_CANCELLED ? last->text : NULL;
 	co_future_settle(&g->s.future, g->cancel_requested ? -ECANCELED : 0);
 }
 
@@ -97,6 +97,7 @@ static void child_done(struct gather *g, struct co_future *f)
 	if (rc < 0 && !g->return_exceptions) {
 		g->s.future.text = f->text;
 		co_future_settle(&g->s.future, rc);
+		co_stand_in_unref(&g->s.future);        /* done, it reads nothing more */
 	} else if (g->n_finished == g->n_unique) {
 		complete(g, f);
 	}
@@ -187,6 +188,7 @@ struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_e
 	g->cancel_requested = false;
 	f->value = results;
 	for (size_t i = 0; i < n; i++) {
+		co_check_ours(fs[i], loop);
 		g->child[i].f = co_ref(fs[i]);
 		g->child[i].node.f = NULL;
 		g->n_unique += fs[i]->mark != mark;
@@ -273,6 +275,7 @@ struct co_future *co_shield(struct co_future *inner)
 	struct shield *s;
 	struct co_future *f;
 
+	co_check_ours(inner, co_loop_current());
 	if (co_done(inner))
 		return co_ref(inner);
 	f = stand_in_new(inner->loop, sizeof *s, CO_KIND_SHIELD);
@@ -289,12 +292,25 @@ struct co_future *co_shield(struct co_future *inner)
 
 /* ---- nobody reads it ---- */
 
+/* Somebody's callback is to come, which needs no reference: a reader. Those of stand-ins are told by theirs. */
+static bool calls_back(const struct co_future *f)
+{
+	for (const struct list *node = f->done.next; node != &f->done; node = node->next) {
+		const struct co_item *item = list_entry(node, struct co_item, node);
+		const struct co_done_node *n = list_entry(item, struct co_done_node, item);
+
+		if (item->kind == CO_ITEM_DONE && n->fn != on_child_done && n->fn != on_inner_done && n->fn != on_outer_done)
+			return true;
+	}
+	return false;
+}
+
 void co_stand_in_unref(struct co_future *f)
 {
 	struct stand_in *s = stand_in_of(f);
 
 	/* One that is done reads nothing more, whoever still holds it. */
-	if (s->unread || !s->pending || (f->state == CO_PENDING && f->refs > s->n_unread + 1))
+	if (s->unread || !s->pending || (f->state == CO_PENDING && (f->refs > s->n_unread + 1 || calls_back(f))))
 		return;
 	s->unread = true;
 	if (f->kind == CO_KIND_SHIELD) {

@@ -443,35 +443,20 @@ int co_run_at(const struct co_site *site, struct co_loop *loop, co_body_fn *body
 
 /* ---- the end ---- */
 
-static struct co_task *oldest_other(const struct co_loop *loop)
+/* Those who are there now, in one go; we stand behind them, and whoever comes later behind us. Ended by waiting, not by awaiting: an error of
+ * theirs is still for others to see, or nobody's. */
+static int cancel_those_there(struct co_loop *loop)
 {
-	list_each(node, &loop->tasks) {
-		struct co_task *task = list_entry(node, struct co_task, all);
+	struct list *self = &loop->current->all, *node;
 
-		if (task != loop->current)
-			return task;
-	}
-	return NULL;
-}
+	list_remove(self);
+	list_append(&loop->tasks, self);
+	for (node = loop->tasks.next; node != self; node = node->next)
+		co_cancel(&list_entry(node, struct co_task, all)->future);
+	while ((node = loop->tasks.next) != self) {
+		struct co_future *f = co_ref(&list_entry(node, struct co_task, all)->future);
+		int rc = co_wait(&f, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
 
-/* Ended by waiting, not by awaiting: an error of theirs is still for others to see, or nobody's. */
-static int cancel_all(void *arg)
-{
-	struct co_loop *loop = arg;
-	struct co_task *task;
-
-	list_each(node, &loop->tasks)
-		if (list_entry(node, struct co_task, all) != loop->current)
-			co_cancel(&list_entry(node, struct co_task, all)->future);
-	while ((task = oldest_other(loop)) != NULL) {
-		struct co_future *f = co_ref(&task->future);
-
-		int rc;
-
-		/* In the order of birth: who stands behind us came later, and has not been asked yet. */
-		if (loop->tasks.next == &loop->current->all)
-			co_cancel(f);
-		rc = co_wait(&f, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
 		co_unref(f);
 		if (rc < 0)
 			return rc;              /* the loop was stopped, and this is the next one's to end */
@@ -479,7 +464,24 @@ static int cancel_all(void *arg)
 	return 0;
 }
 
+static int cancel_all(void *arg)
+{
+	struct co_loop *loop = arg;
+	int rc;
+
+	do
+		rc = cancel_those_there(loop);
+	while (rc == 0 && loop->n_tasks > 1);
+	return rc;
+}
+
+/* Once also where no task is left: callbacks of the last ones may be still to come. */
 int co_loop_cancel_all(struct co_loop *loop)
 {
-	return loop->n_tasks > 0 ? co_run(loop, cancel_all, loop, "cancel all") : 0;
+	int rc;
+
+	do
+		rc = co_run(loop, cancel_all, loop, "cancel all");
+	while (rc == 0 && loop->n_tasks > 0);
+	return rc;
 }

@@ -9,7 +9,6 @@
 #include <event2/event_struct.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@ struct co_poll {
 	struct event_base *base;
 	struct event *alarm_event, *wake_event;
 	int alarm_fd, wake_fd;
+	int probe_fd;                   /* an epoll that nobody waits on: asked whether a descriptor can be watched */
 	int64_t alarm_us;               /* CLOCK_NEVER: not set */
 };
 
@@ -76,6 +76,8 @@ void co_poll_free(struct co_poll *p)
 		close(p->alarm_fd);
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
+	if (p->probe_fd >= 0)
+		close(p->probe_fd);
 	mem_free(p);
 }
 
@@ -88,8 +90,9 @@ struct co_poll *co_poll_new(void)
 	p->alarm_us = CLOCK_NEVER;
 	p->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	p->probe_fd = epoll_create1(EPOLL_CLOEXEC);
 	p->base = base_new();
-	if (p->base != NULL && p->alarm_fd >= 0 && p->wake_fd >= 0) {
+	if (p->base != NULL && p->alarm_fd >= 0 && p->wake_fd >= 0 && p->probe_fd >= 0) {
 		p->alarm_event = watch(p, p->alarm_fd, on_alarm);
 		p->wake_event = watch(p, p->wake_fd, on_wake);
 	}
@@ -159,32 +162,22 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	co_future_release(&w->waiter.future, what);
 }
 
-/* Files and devices differ (a message queue of POSIX is a file, too): one is asked for by an epoll of its own. */
-static int ask_epoll(int fd)
+/* The changelist asks epoll only at the end of the turn, and nobody would hear its refusal: it is asked before. What it takes of files and
+ * devices differs (a message queue of POSIX is a file, too), and it takes nothing that was opened with O_PATH. */
+static int refusal(struct co_poll *p, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	int epoll = epoll_create1(EPOLL_CLOEXEC), rc;
 
-	rc = epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : -errno;
-	if (epoll >= 0)
-		close(epoll);
-	return rc;
-}
-
-/* The changelist asks epoll only at the end of the turn, and nobody would hear its refusal: it is foreseen. */
-static int refusal(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
+	if (epoll_ctl(p->probe_fd, EPOLL_CTL_ADD, fd, &ev) != 0)
 		return -errno;
-	return S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode) ? 0 : ask_epoll(fd);
+	CHECK(epoll_ctl(p->probe_fd, EPOLL_CTL_DEL, fd, &ev) == 0);
+	return 0;
 }
 
 int co_poll_fd_wait(struct co_poll *p, int fd, short what, int64_t deadline_us)
 {
 	struct fd_wait w;
-	int rc = refusal(fd);
+	int rc = refusal(p, fd);
 
 	if (rc < 0)
 		return rc;

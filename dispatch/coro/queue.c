@@ -68,6 +68,22 @@ void co_queue_free(struct co_queue *q)
 	mem_free(q);
 }
 
+/* Before its lines are touched: who stood there under another loop went with that. */
+static void adopt(struct co_queue *q)
+{
+	uint64_t id = co_loop_id();
+
+	if (q->loop_id == id)
+		return;
+	if (q->loop_id != 0) {
+		list_init(&q->getters);
+		list_init(&q->putters);
+		list_init(&q->finished.waiters);
+		q->n_inside = 0;
+	}
+	q->loop_id = id;
+}
+
 static bool full(const struct co_queue *q)
 {
 	return q->max > 0 && q->n >= q->max;
@@ -163,6 +179,7 @@ int co_queue_try_put(struct co_queue *q, void *item)
 {
 	int rc;
 
+	adopt(q);
 	if (q->shut)
 		return -ESHUTDOWN;
 	if (full(q))
@@ -179,6 +196,7 @@ int co_queue_try_put(struct co_queue *q, void *item)
 
 int co_queue_try_get(struct co_queue *q, void **ret_item)
 {
+	adopt(q);
 	if (q->n == 0)
 		return q->shut ? -ESHUTDOWN : -EAGAIN;
 	*ret_item = fetch(q);
@@ -192,9 +210,9 @@ static int stand_in_line(struct co_queue *q, struct list *line, int64_t deadline
 	struct co_waiter w;
 	int rc;
 
+	adopt(q);
 	co_waiter_init(&w);
 	list_append(line, &w.node);
-	q->loop_id = co_loop_id();
 	q->n_inside++;
 	rc = co_waiter_wait(&w, deadline_us, why);
 	q->n_inside--;
@@ -234,6 +252,7 @@ size_t co_queue_size(const struct co_queue *q)
 
 static void finish_one(struct co_queue *q)
 {
+	adopt(q);
 	CHECK(q->n_unfinished > 0, "more items of a queue are done than were put");
 	if (--q->n_unfinished == 0)
 		co_event_set(&q->finished);
@@ -246,7 +265,7 @@ void co_queue_task_done(struct co_queue *q)
 
 int co_queue_join(struct co_queue *q, int64_t deadline_us)
 {
-	q->loop_id = co_loop_id();
+	adopt(q);
 	return co_event_wait(&q->finished, deadline_us);
 }
 
@@ -258,6 +277,7 @@ static void wake_line(struct list *line)
 
 void co_queue_shutdown(struct co_queue *q, bool immediate, co_call_fn *drop)
 {
+	adopt(q);
 	q->shut = true;
 	while (immediate && q->n > 0) {
 		void *item = fetch(q);

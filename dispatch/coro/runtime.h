@@ -157,6 +157,11 @@ static inline bool co_future_release(struct co_future *f, int rc)
 	return true;
 }
 void co_done_run(struct co_item *item);
+/* Futures are one thread's, and know no locks: checked wherever one is given to whoever waits. */
+static inline void co_check_ours(const struct co_future *f, const struct co_loop *loop)
+{
+	CHECK(f->loop == loop, "\"%s\" of another thread's loop is awaited", co_future_name(f));
+}
 /* co_unref() for loops over many: the call only where something may follow. */
 static inline void co_future_drop(struct co_future *f)
 {

@@ -29,11 +29,19 @@ struct co_stream {
 	struct side in, out;
 };
 
+/* Also where bytes in the buffer are all that is asked for. */
+static void check_alone(struct co_stream *s, struct side *side)
+{
+	if (s->loop_id != co_loop_id())                 /* who waited went with its loop */
+		s->in.task = s->out.task = NULL;
+	s->loop_id = co_loop_id();
+	CHECK(side->task == NULL, "task \"%s\" is at this stream in the same direction already", co_task_name(side->task));
+}
+
 /* Between these the current task is the only one on its side. */
 static void enter(struct co_stream *s, struct side *side)
 {
-	CHECK(side->task == NULL, "task \"%s\" is at this stream in the same direction already", co_task_name(side->task));
-	s->loop_id = co_loop_id();
+	check_alone(s, side);
 	side->task = co_task_current();
 }
 
@@ -147,6 +155,7 @@ int co_stream_read(struct co_stream *s, void *buf, size_t size, int64_t deadline
 {
 	if (size == 0)
 		return 0;
+	check_alone(s, &s->in);
 	if (held(&s->in) == 0) {
 		int rc = fill(s, s->limit, deadline_us);
 
@@ -160,6 +169,7 @@ int co_stream_read_exactly(struct co_stream *s, void *buf, size_t size, int64_t 
 {
 	if (size > s->limit)
 		return -EMSGSIZE;
+	check_alone(s, &s->in);
 	while (held(&s->in) < size) {
 		int rc = fill(s, size, deadline_us);
 
@@ -173,6 +183,7 @@ int co_stream_read_until(struct co_stream *s, char end, const char **ret_line, i
 {
 	size_t seen = 0;
 
+	check_alone(s, &s->in);
 	for (;;) {
 		const char *line = s->in.data + s->in.from, *at = memchr(line + seen, end, held(&s->in) - seen);
 		int rc;
@@ -218,6 +229,7 @@ int co_stream_write(struct co_stream *s, const void *data, size_t size, int64_t 
 {
 	const char *at = data;
 
+	check_alone(s, &s->out);
 	if (s->out.err < 0)
 		return s->out.err;
 	while (size > 0) {

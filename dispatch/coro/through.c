@@ -10,13 +10,17 @@ int co_await_through(struct co_future *f)
 {
 	struct co_task *self = co_loop_get()->current;
 	unsigned asked;
+	const char *text;               /* the request's words: the future's own pass over the task as well */
 	bool due;
+	int result;
 
 	CHECK(self != NULL || co_done(f), "\"%s\" is awaited outside a task", co_future_name(f));
 	if (co_done(f))
 		return co_result(f);
+	co_ref(f);                      /* its owner may drop it meanwhile */
 	asked = self->cancelling;
 	due = self->must_cancel;
+	text = self->future.text;
 	self->must_cancel = false;
 	while (!co_done(f)) {
 		struct co_future *shield = co_shield(f);
@@ -25,8 +29,17 @@ int co_await_through(struct co_future *f)
 		if (shield == NULL && rc == -ENOMEM)
 			(void)co_yield();       /* none for the timer either */
 		co_unref(shield);
+		if (self->cancelling > asked) {
+			asked = self->cancelling;
+			due = true;
+			text = self->future.text;
+		}
 	}
-	if (due || self->cancelling > asked)
+	if (due) {
 		self->must_cancel = true;       /* delivered where the caller suspends next */
-	return co_result(f);
+		self->future.text = text;
+	}
+	result = co_result(f);
+	co_unref(f);
+	return result;
 }

@@ -134,6 +134,7 @@ static void arm(struct wait *w, struct co_future *const *fs, size_t n)
 			__builtin_prefetch(fs[i + AHEAD], 1);
 		if (f->mark == mark)
 			continue;
+		co_check_ours(f, loop);
 		f->mark = mark;
 		f->refs++;
 		m->f = f;

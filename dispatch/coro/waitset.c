@@ -86,6 +86,7 @@ int co_waitset_add(struct co_waitset *ws, struct co_future *f, void *tag)
 {
 	struct entry *e = ws->closed ? NULL : co_pool_alloc(&ws->loop->pool, sizeof *e);
 
+	co_check_ours(f, ws->loop);
 	if (e == NULL) {
 		co_unref(f);
 		return ws->closed ? -ESHUTDOWN : -ENOMEM;

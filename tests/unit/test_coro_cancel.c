@@ -413,6 +413,72 @@ TEST(test_coro_cancel_through_the_cancelled)
 	return 0;
 }
 
+static int awaits_arg_for_forty_two(void *arg)
+{
+	int rc = co_await(arg);
+
+	return rc < 0 ? rc : 42;
+}
+
+static int only_awaits_through(void *arg)
+{
+	return co_await_through(arg);
+}
+
+/* Regression: it took no reference of its own. Its owner dropped the task meanwhile, and the outcome was read where another task was by then. */
+TEST(test_coro_cancel_through_what_is_dropped)
+{
+	enum { TURNS = 10 };
+	struct co_future *go = future_new(), *f = spawn(awaits_arg_for_forty_two, go), *t = spawn(only_awaits_through, f), *others[TURNS];
+
+	yield_times(2);
+	co_unref(f);
+	co_set_result(go, 0);
+	for (int i = 0; i < TURNS; i++) {
+		others[i] = spawn(sleep_forever, NULL);
+		yield_times(1);
+	}
+	EXPECT(co_done(t));
+	EXPECT(co_done(t) && co_result(t) == 42);
+	for (int i = 0; i < TURNS; i++) {
+		co_cancel(others[i]);
+		EXPECT_INT(co_await(others[i]), -ECANCELED);
+		co_unref(others[i]);
+	}
+	co_unref(t);
+	co_unref(go);
+	return 0;
+}
+
+static int cancels_itself_and_awaits_through(void *arg)
+{
+	co_cancel_text(co_task_current(), "stop");
+	return awaits_through(arg);
+}
+
+/* Regression: a cancel that was put off lost its words to those of the future's own cancel. */
+TEST(test_coro_cancel_through_keeps_its_words)
+{
+	struct co_future *f, *t;
+
+	for (int before = 0; before < 2; before++) {
+		f = future_new();
+		t = spawn(before ? cancels_itself_and_awaits_through : awaits_through, f);
+		yield_times(2);
+		if (!before)
+			co_cancel_text(t, "stop");
+		yield_times(3);
+		co_cancel_text(f, "another's");
+		EXPECT_INT(co_await(t), -ECANCELED);
+		EXPECT_TRACE("other cancelled");
+		EXPECT(strcmp(co_error_text(t), "stop") == 0);
+		EXPECT(strcmp(co_error_text(f), "another's") == 0);
+		co_unref(t);
+		co_unref(f);
+	}
+	return 0;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -438,6 +504,8 @@ int main(void)
 		cmocka_unit_test(test_coro_cancel_through_and_a_timeout),
 		cmocka_unit_test(test_coro_cancel_through_both_at_once),
 		cmocka_unit_test(test_coro_cancel_through_the_cancelled),
+		cmocka_unit_test(test_coro_cancel_through_what_is_dropped),
+		cmocka_unit_test(test_coro_cancel_through_keeps_its_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

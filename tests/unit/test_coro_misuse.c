@@ -1,50 +1,7 @@
 /* dispatch/coro: what must not be done ends the process in words that name the task: who did it, and who is hurt. */
 #include <pthread.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 
-#include "dispatch/coro/stream.h"
-#include "tests/unit/test_coro.h"
-#include "tests/unit/test_coro_child.h"
-
-/* In a process of its own: `body` as task "culprit"; it must end by abort() and say `words`. */
-static co_body_fn *culprit;
-
-static void child_runs(void)
-{
-	struct co_loop *loop = co_loop_new();
-
-	CHECK(loop != NULL);
-	(void)co_run(loop, culprit, NULL, "culprit");
-}
-
-static void aborts(co_body_fn *body, const char *words)
-{
-	int status;
-
-	culprit = body;
-	status = stderr_of(child_runs);
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
-		fail_msg("no abort, status %x:\n%s", (unsigned)status, text);
-	says(words);
-}
-
-/* And a task that did it is named. */
-static void aborts_in_a_task(co_body_fn *body, const char *words)
-{
-	aborts(body, words);
-	says("(in task \"");
-	says("tests/unit/test_coro");
-}
-
-#define MISUSE(name, words) \
-	static int name##_body(void *arg); \
-	static void name(void **state) \
-	{ \
-		(void)state; \
-		aborts_in_a_task(name##_body, words); \
-	} \
-	static int name##_body(void *arg __attribute__((unused)))
+#include "tests/unit/test_coro_misuse.h"
 
 /* ---- completing ---- */
 
@@ -326,106 +283,6 @@ MISUSE(test_coro_misuse_waitset_freed, "a waitset is freed while task \"child\" 
 	return 0;
 }
 
-static int gets(void *arg)
-{
-	void *item;
-
-	return co_queue_get(arg, &item, CLOCK_NEVER);
-}
-
-MISUSE(test_coro_misuse_queue_freed_under_a_getter, "a queue is freed while task \"child\" waits to get from it")
-{
-	struct co_queue *q = co_queue_new(1);
-
-	CHECK(q != NULL);
-	(void)spawn(gets, q);
-	yield_times(1);
-	co_queue_free(q);
-	return 0;
-}
-
-static int puts_two(void *arg)
-{
-	return co_queue_put(arg, arg, CLOCK_NEVER) < 0 ? -1 : co_queue_put(arg, arg, CLOCK_NEVER);
-}
-
-MISUSE(test_coro_misuse_queue_freed_under_a_putter, "a queue is freed while task \"child\" waits to put into it")
-{
-	struct co_queue *q = co_queue_new(1);
-
-	CHECK(q != NULL);
-	(void)spawn(puts_two, q);
-	yield_times(1);
-	co_queue_free(q);
-	return 0;
-}
-
-MISUSE(test_coro_misuse_queue_freed_under_a_woken_getter, "a queue is freed while a task that it woke has still to look at it")
-{
-	struct co_queue *q = co_queue_new(1);
-
-	CHECK(q != NULL);
-	(void)spawn(gets, q);
-	yield_times(1);
-	co_queue_shutdown(q, true, NULL);
-	co_queue_free(q);
-	return 0;
-}
-
-static int joins(void *arg)
-{
-	return co_queue_join(arg, CLOCK_NEVER);
-}
-
-MISUSE(test_coro_misuse_queue_freed_in_its_join, "a queue is freed while task \"child\" waits in its join")
-{
-	struct co_queue *q = co_queue_new(1);
-
-	CHECK(q != NULL && co_queue_try_put(q, q) == 0);
-	(void)spawn(joins, q);
-	yield_times(1);
-	co_queue_free(q);
-	return 0;
-}
-
-static int reads(void *arg)
-{
-	char c;
-
-	return co_stream_read(arg, &c, 1, CLOCK_NEVER);
-}
-
-static struct co_stream *stream_of_a_pair(void)
-{
-	int ends[2];
-	struct co_stream *s;
-
-	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-	s = co_stream_new(ends[0], 64);
-	CHECK(s != NULL);
-	return s;
-}
-
-MISUSE(test_coro_misuse_stream_freed, "a stream is freed while task \"child\" is at a read")
-{
-	struct co_stream *s = stream_of_a_pair();
-
-	(void)spawn(reads, s);
-	yield_times(1);
-	co_stream_free(s);
-	return 0;
-}
-
-/* test_streams: RuntimeError, read() called while another coroutine is already waiting */
-MISUSE(test_coro_misuse_stream_read_by_two, "task \"child\" is at this stream in the same direction already")
-{
-	struct co_stream *s = stream_of_a_pair();
-
-	(void)spawn(reads, s);
-	yield_times(1);
-	return reads(s);
-}
-
 /* ---- threads ---- */
 
 /* `fn` in a thread that has no loop, unless it makes one. */
@@ -465,6 +322,62 @@ static int awaited_from_another_loop(void *arg)
 	return in_a_thread(awaits_in_its_own_loop, future_new());
 }
 
+/* The other ways to wait for it; each would write to what the other thread has without locks. */
+static int waits(void *arg)
+{
+	struct co_future *f = arg;
+
+	return co_wait(&f, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
+}
+
+static int gathers(void *arg)
+{
+	struct co_future *f = arg;
+	int result;
+
+	co_unref(co_gather(&f, 1, true, &result));
+	return 0;
+}
+
+static int shields(void *arg)
+{
+	co_unref(co_shield(arg));
+	return 0;
+}
+
+static int adds_to_a_waitset(void *arg)
+{
+	struct co_waitset *ws = co_waitset_new();
+
+	CHECK(ws != NULL);
+	return co_waitset_add(ws, co_ref(arg), NULL);
+}
+
+static int adds_a_callback(void *arg)
+{
+	struct co_done_node node;
+
+	co_done_add(arg, &node, NULL, NULL);
+	return 0;
+}
+
+static co_body_fn *strangers_body;
+
+static void *runs_a_stranger(void *arg)
+{
+	struct co_loop *loop = co_loop_new();
+
+	CHECK(loop != NULL);
+	(void)co_run(loop, strangers_body, arg, "stranger");
+	return NULL;
+}
+
+static int given_to_a_stranger(void *arg)
+{
+	(void)arg;
+	return in_a_thread(runs_a_stranger, future_new());
+}
+
 static void *completes(void *arg)
 {
 	co_set_result(arg, 1);
@@ -495,6 +408,18 @@ static void test_coro_misuse_await_from_the_wrong_thread(void **state)
 	aborts(awaited_from_a_bare_thread, "\"future\" of another thread's loop is awaited");
 	aborts(awaited_from_another_loop, "\"future\" of another thread's loop is awaited");
 	says("(in task \"stranger\", spawned at tests/unit/test_coro_misuse.c:");
+}
+
+static void test_coro_misuse_wait_from_the_wrong_thread(void **state)
+{
+	co_body_fn *bodies[] = { waits, gathers, shields, adds_to_a_waitset, adds_a_callback };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+		strangers_body = bodies[i];
+		aborts(given_to_a_stranger, "\"future\" of another thread's loop is awaited");
+		says("(in task \"stranger\"");
+	}
 }
 
 static void test_coro_misuse_change_from_the_wrong_thread(void **state)
@@ -532,13 +457,8 @@ int main(void)
 		cmocka_unit_test(test_coro_misuse_unref_of_what_is_awaited),
 		cmocka_unit_test(test_coro_misuse_unref_of_what_is_waited_for),
 		cmocka_unit_test(test_coro_misuse_waitset_freed),
-		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_getter),
-		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_putter),
-		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_woken_getter),
-		cmocka_unit_test(test_coro_misuse_queue_freed_in_its_join),
-		cmocka_unit_test(test_coro_misuse_stream_freed),
-		cmocka_unit_test(test_coro_misuse_stream_read_by_two),
 		cmocka_unit_test(test_coro_misuse_await_from_the_wrong_thread),
+		cmocka_unit_test(test_coro_misuse_wait_from_the_wrong_thread),
 		cmocka_unit_test(test_coro_misuse_change_from_the_wrong_thread),
 	};
 

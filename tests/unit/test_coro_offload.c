@@ -1,7 +1,11 @@
 /* dispatch/coro/offload.c, offload_threads.c, poll_libevent.c: bodies on other threads, descriptors. */
 #include <fcntl.h>
+#include <mqueue.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -263,6 +267,102 @@ TEST(test_coro_fd_wait_bad)
 	return 0;
 }
 
+/* Files that can be written to and directories are always ready, too, and epoll takes none: said at once, where the wait once hung. */
+TEST(test_coro_fd_wait_files)
+{
+	char path[] = "/tmp/test_coro_XXXXXX";
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0);
+	unlink(path);
+	EXPECT_INT(co_fd_wait(fd, EV_READ, co_in_ms(10000)), -EPERM);
+	EXPECT_INT(co_fd_wait(fd, EV_WRITE, co_in_ms(10000)), -EPERM);
+	close(fd);
+	fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	EXPECT_INT(co_fd_wait(fd, EV_READ, co_in_ms(10000)), -EPERM);
+	close(fd);
+	return 0;
+}
+
+/* Regression: fstat(2) calls what was opened with O_PATH a FIFO, epoll calls it no descriptor, and the wait hung. */
+TEST(test_coro_fd_wait_o_path)
+{
+	char path[64];
+	int p[2], fd;
+
+	CHECK(pipe2(p, O_CLOEXEC) == 0);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", p[0]);
+	fd = open(path, O_PATH | O_CLOEXEC);
+	CHECK(fd >= 0);
+	EXPECT_INT(co_fd_wait(fd, EV_READ, co_in_ms(1000)), -EBADF);
+	close(fd);
+	close(p[0]);
+	close(p[1]);
+	return 0;
+}
+
+/* Regression: whether a descriptor can be watched was asked of an epoll made for it, and where none was left the wait failed. */
+TEST(test_coro_fd_wait_with_no_descriptor_left)
+{
+	struct rlimit before, lowered;
+	int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC), rc;
+
+	CHECK(fd >= 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
+	lowered = (struct rlimit){ (rlim_t)fd + 1, before.rlim_max };
+	CHECK(setrlimit(RLIMIT_NOFILE, &lowered) == 0);
+	EXPECT(dup(fd) < 0 && errno == EMFILE);
+	rc = co_fd_wait(fd, EV_READ, co_in_ms(10000));
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	EXPECT_INT(rc, EV_READ);
+	close(fd);
+	return 0;
+}
+
+static mqd_t mqueue;
+
+static int sends_to_mqueue(void *arg)
+{
+	(void)arg;
+	yield_times(2);
+	EXPECT_INT(mq_send(mqueue, "x", 1, 0), 0);
+	return 0;
+}
+
+static int waits_for_mqueue(void *arg)
+{
+	struct co_future *t;
+	char got[8];
+
+	(void)arg;
+	EXPECT_INT(co_fd_wait(mqueue, EV_WRITE, co_in_ms(10000)), EV_WRITE);
+	EXPECT_INT(co_fd_wait(mqueue, EV_READ, co_in_ms(2)), -ETIMEDOUT);
+	t = spawn(sends_to_mqueue, NULL);
+	EXPECT_INT(co_fd_wait(mqueue, EV_READ, co_in_ms(10000)), EV_READ);
+	EXPECT_INT(mq_receive(mqueue, got, sizeof got, NULL), 1);
+	EXPECT_INT(co_await(t), 0);
+	co_unref(t);
+	return 0;
+}
+
+/* Regression: fstat(2) calls a message queue of POSIX a file, which it is not for epoll; a wait for one was refused. */
+static void test_coro_fd_wait_mqueue(void **state)
+{
+	struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+	char name[64];
+
+	(void)state;
+	snprintf(name, sizeof name, "/test_coro_%ld", (long)getpid());
+	mqueue = mq_open(name, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK | O_CLOEXEC, 0600, &attr);
+	if (mqueue < 0) {
+		print_message("no message queue: %s\n", strerror(errno));
+		skip();
+	}
+	mq_unlink(name);
+	in_loop(waits_for_mqueue);
+	mq_close(mqueue);
+}
+
 static int ping(void *arg)
 {
 	int *fd = arg;
@@ -310,6 +410,10 @@ int main(void)
 		cmocka_unit_test(test_coro_fd_wait),
 		cmocka_unit_test(test_coro_fd_wait_cancelled),
 		cmocka_unit_test(test_coro_fd_wait_bad),
+		cmocka_unit_test(test_coro_fd_wait_files),
+		cmocka_unit_test(test_coro_fd_wait_o_path),
+		cmocka_unit_test(test_coro_fd_wait_with_no_descriptor_left),
+		cmocka_unit_test(test_coro_fd_wait_mqueue),
 		cmocka_unit_test(test_coro_fd_ping_pong),
 	};
 

@@ -173,6 +173,116 @@ TEST(test_coro_queue_shutdown_immediate)
 	return 0;
 }
 
+/* ---- under one loop after the other ---- */
+
+/* `first` under a loop that is abandoned then, `next` under another. */
+static void under_two_loops(co_body_fn *first, co_body_fn *next)
+{
+	struct co_queue *q = co_queue_new(1);
+	struct co_loop *loop = co_loop_new();
+
+	assert_true(q != NULL && loop != NULL);
+	expect_failures = 0;
+	EXPECT_INT(co_run(loop, first, q, "first"), 0);
+	co_loop_abandon(loop);
+	loop = co_loop_new();
+	assert_non_null(loop);
+	EXPECT_INT(co_run(loop, next, q, "next"), 0);
+	co_queue_free(q);
+	co_loop_free(loop);
+	assert_int_equal(expect_failures, 0);
+}
+
+static int gets_one(void *arg)
+{
+	void *item;
+
+	return co_queue_get(arg, &item, CLOCK_NEVER);
+}
+
+static int joins(void *arg)
+{
+	return co_queue_join(arg, CLOCK_NEVER);
+}
+
+static int leaves_a_getter(void *arg)
+{
+	co_unref(spawn(gets_one, arg));
+	return co_yield();
+}
+
+static int leaves_a_putter(void *arg)
+{
+	put(arg, 1);
+	co_unref(spawn(puts_one, arg));
+	return co_yield();
+}
+
+static int leaves_a_joiner(void *arg)
+{
+	put(arg, 1);
+	co_unref(spawn(joins, arg));
+	return co_yield();
+}
+
+static int puts_and_gets(void *arg)
+{
+	put(arg, 7);
+	EXPECT_INT(get(arg), 7);
+	return 0;
+}
+
+static int gets_what_is_there(void *arg)
+{
+	void *item;
+
+	EXPECT_INT(get(arg), 1);
+	EXPECT_INT(co_queue_try_get(arg, &item), -EAGAIN);
+	return 0;
+}
+
+static int does_what_is_there(void *arg)
+{
+	EXPECT_INT(get(arg), 1);
+	co_queue_task_done(arg);
+	return co_queue_join(arg, co_in_ms(10000));
+}
+
+/* Regression: who stood in line was on a stack that went with its loop, and was woken there under the next one. */
+static void test_coro_queue_under_the_next_loop(void **state)
+{
+	(void)state;
+	under_two_loops(leaves_a_getter, puts_and_gets);
+	under_two_loops(leaves_a_putter, gets_what_is_there);
+	under_two_loops(leaves_a_joiner, does_what_is_there);
+}
+
+/* The turn is the last one: whom it wakes never looks. */
+static int leaves_a_woken_getter(void *arg)
+{
+	int rc = leaves_a_getter(arg);
+
+	co_loop_stop(co_loop_current());
+	put(arg, 7);
+	return rc;
+}
+
+static int gets_and_waits(void *arg)
+{
+	void *item;
+
+	EXPECT_INT(get(arg), 7);
+	EXPECT_INT(co_queue_get(arg, &item, co_in_ms(1)), -ETIMEDOUT);
+	return 0;
+}
+
+/* Regression: who had been woken and had not looked yet when the loop went was waited for when the queue was freed under the next. */
+static void test_coro_queue_woken_under_the_last_loop(void **state)
+{
+	(void)state;
+	under_two_loops(leaves_a_woken_getter, gets_and_waits);
+}
+
 /* ---- words ---- */
 
 static int fails_with_words(void *arg)
@@ -253,6 +363,8 @@ int main(void)
 		cmocka_unit_test(test_coro_queue_join),
 		cmocka_unit_test(test_coro_queue_shutdown),
 		cmocka_unit_test(test_coro_queue_shutdown_immediate),
+		cmocka_unit_test(test_coro_queue_under_the_next_loop),
+		cmocka_unit_test(test_coro_queue_woken_under_the_last_loop),
 		cmocka_unit_test(test_coro_error_text),
 		cmocka_unit_test(test_coro_cancel_text),
 	};

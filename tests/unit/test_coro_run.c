@@ -1,64 +1,10 @@
-/* dispatch/coro/loop.c: a program's beginning and end, and its deadlines. */
+/* dispatch/coro/loop.c: a program's beginning and end, and its deadlines; co_loop_cancel_all() has test_coro_run_end.c. */
 #include <event2/event.h>
 #include <fcntl.h>
 #include <semaphore.h>
 #include <unistd.h>
 
 #include "tests/unit/test_coro.h"
-
-static int cleans_up(void *arg)
-{
-	int rc = co_sleep_until(CLOCK_NEVER);
-
-	(void)arg;
-	EXPECT_INT(rc, -ECANCELED);
-	EXPECT_INT(co_sleep_ms(1), 0);
-	note("cleaned");
-	co_unref(spawn(sleep_forever, NULL));   /* too late a guest */
-	return rc;
-}
-
-static int fails_when_cancelled(void *arg)
-{
-	(void)arg;
-	EXPECT_INT(co_sleep_until(CLOCK_NEVER), -ECANCELED);
-	return -EIO;
-}
-
-static int leaves_some(void *arg)
-{
-	struct co_future *first = spawn(cleans_up, NULL), *waits = spawn(await_arg, first);
-
-	(void)arg;
-	co_unref(spawn(fails_when_cancelled, NULL));
-	yield_times(2);
-	co_unref(spawn(sleep_forever, NULL));   /* never begins */
-	co_unref(first);
-	co_unref(waits);
-	return 7;
-}
-
-/* asyncio.run: test_runners, test_asyncio_run_cancels_hanging_tasks */
-static void test_coro_run_cancel_all(void **state)
-{
-	struct co_loop *loop = co_loop_new();
-
-	(void)state;
-	assert_non_null(loop);
-	trace[0] = '\0';
-	expect_failures = 0;
-	unretrieved = 0;
-	co_loop_on_unretrieved(loop, count_unretrieved, NULL);
-	EXPECT_INT(co_loop_cancel_all(loop), 0);
-	EXPECT_INT(co_run(loop, leaves_some, NULL, "main"), 7);
-	EXPECT_INT(co_task_count(loop), 4);
-	EXPECT_INT(co_loop_cancel_all(loop), 0);
-	EXPECT_INT(co_task_count(loop), 0);
-	EXPECT_TRACE("cleaned");
-	EXPECT_INT(unretrieved, 1);
-	co_loop_free(loop);
-	assert_int_equal(expect_failures, 0);
-}
 
 /* Regression: a sleep of INT64_MAX ms was over at once. */
 TEST(test_coro_run_deadlines_saturate)
@@ -78,37 +24,7 @@ TEST(test_coro_run_deadlines_saturate)
 	return 0;
 }
 
-/* ---- the end that something comes in between ---- */
-
-static int stops_the_loop_on_cancel(void *arg)
-{
-	int rc = co_sleep_until(CLOCK_NEVER);
-
-	(void)arg;
-	co_loop_stop(co_loop_current());
-	return co_sleep_ms(1) < 0 ? -EIO : rc;
-}
-
-static int leaves_a_stopper(void *arg)
-{
-	(void)arg;
-	co_unref(spawn(stops_the_loop_on_cancel, NULL));
-	return co_yield();
-}
-
-/* Regression: a second try and what was left of the first waited for each other. */
-static void test_coro_run_cancel_all_stopped(void **state)
-{
-	struct co_loop *loop = co_loop_new();
-
-	(void)state;
-	assert_non_null(loop);
-	assert_int_equal(co_run(loop, leaves_a_stopper, NULL, "main"), 0);
-	assert_int_equal(co_loop_cancel_all(loop), -ESHUTDOWN);
-	assert_int_equal(co_loop_cancel_all(loop), 0);
-	assert_int_equal(co_task_count(loop), 0);
-	co_loop_free(loop);
-}
+/* ---- names and posts at the end ---- */
 
 static int stops_and_sleeps(void *arg)
 {
@@ -228,6 +144,35 @@ static void test_coro_run_clock_goes_on_outside(void **state)
 	co_loop_free(loop);
 }
 
+static void starts_late(struct co_loop *loop)
+{
+	struct co_timer other, timer;
+	int64_t fired_us = 0, start_us;
+
+	co_timer_init(&other, NULL, NULL);
+	co_timer_init(&timer, fires, &fired_us);
+	EXPECT_INT(co_timer_start_ms(&other, 100000), 0);       /* reads the clock, as co_task_new() does */
+	start_us = busy_until(20000);
+	EXPECT_INT(co_timer_start_ms(&timer, 10), 0);
+	EXPECT_INT(co_run(loop, waits_for_timer, &timer, "main"), 0);
+	EXPECT(fired_us >= start_us + 10000);
+	co_timer_stop(&other);
+}
+
+/* Regression: outside of runs the clock stood still from its first reading on, and a timer started later was due too soon. */
+static void test_coro_run_clock_is_not_kept_outside(void **state)
+{
+	struct co_loop *loop = co_loop_new();
+
+	(void)state;
+	assert_non_null(loop);
+	expect_failures = 0;
+	starts_late(loop);              /* before the first run */
+	starts_late(loop);              /* between two */
+	co_loop_free(loop);
+	assert_int_equal(expect_failures, 0);
+}
+
 struct again {
 	struct co_turn_hook hook;
 	int n;
@@ -269,6 +214,54 @@ static void test_coro_run_hooks_first_and_each_once(void **state)
 	assert_int_equal(expect_failures, 0);
 }
 
+static void note_word(void *arg)
+{
+	note(arg);
+}
+
+struct changing {
+	struct co_turn_hook hook, *gone, *come;
+};
+
+/* Itself goes, one comes, and the next in line goes, which was the round's last. */
+static void goes_adds_removes(void *arg)
+{
+	struct changing *b = arg;
+
+	note("b");
+	co_turn_hook_remove(&b->hook);
+	co_turn_hook_add(b->come, note_word, WORD("d"));
+	co_turn_hook_remove(b->gone);
+}
+
+static void yield_until_noted(char word)
+{
+	for (int i = 0; i < 100000 && strchr(trace, word) == NULL; i++)
+		yield_times(1);
+}
+
+/* Regression: a round's end was known by its last hook; where that and the running one were gone, one that was added had its turn in the same
+ * round, and hooks that add others went on for ever. */
+TEST(test_coro_run_hooks_change_in_one_round)
+{
+	struct co_turn_hook a, c, d;
+	struct changing b = { .gone = &c, .come = &d };
+	struct co_call end;
+
+	co_turn_hook_add(&a, note_word, WORD("a"));
+	co_turn_hook_add(&b.hook, goes_adds_removes, &b);
+	co_turn_hook_add(&c, note_word, WORD("c"));
+	co_call_init(&end, note_word, WORD("|"));
+	yield_until_noted('b');
+	EXPECT_TRACE("a b");
+	co_call_soon(&end);             /* runs before the next round, whenever that is */
+	yield_until_noted('d');
+	EXPECT_TRACE("| a d");
+	co_turn_hook_remove(&a);
+	co_turn_hook_remove(&d);
+	return 0;
+}
+
 static void counts(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
@@ -308,45 +301,6 @@ static int leaves_a_getter(void *arg)
 	return co_yield();
 }
 
-static int swallows_one(void *arg)
-{
-	(void)arg;
-	EXPECT_INT(co_sleep_until(CLOCK_NEVER), -ECANCELED);
-	return co_sleep_until(CLOCK_NEVER);
-}
-
-static int leaves_a_late_one(void *arg)
-{
-	int rc = co_sleep_until(CLOCK_NEVER);
-	struct co_future *late = spawn(swallows_one, arg);
-
-	EXPECT_INT(co_sleep_ms(1), 0);
-	co_cancel(late);
-	co_unref(late);
-	return rc;
-}
-
-static int leaves_one_that_leaves_another(void *arg)
-{
-	co_unref(spawn(leaves_a_late_one, arg));
-	return co_yield();
-}
-
-/* Regression: one that came meanwhile, and had been cancelled by others before, was waited for in vain. */
-static void test_coro_run_cancel_all_late(void **state)
-{
-	struct co_loop *loop = co_loop_new();
-
-	(void)state;
-	assert_non_null(loop);
-	expect_failures = 0;
-	assert_int_equal(co_run(loop, leaves_one_that_leaves_another, NULL, "main"), 0);
-	assert_int_equal(co_loop_cancel_all(loop), 0);
-	assert_int_equal(co_task_count(loop), 0);
-	assert_int_equal(expect_failures, 0);
-	co_loop_free(loop);
-}
-
 /* Regression: a queue could not be freed once the loop of those who waited was gone. */
 static void test_coro_run_queue_outlives_it(void **state)
 {
@@ -366,14 +320,13 @@ static void test_coro_run_queue_outlives_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_coro_run_cancel_all),
 		cmocka_unit_test(test_coro_run_deadlines_saturate),
-		cmocka_unit_test(test_coro_run_cancel_all_stopped),
-		cmocka_unit_test(test_coro_run_cancel_all_late),
 		cmocka_unit_test(test_coro_run_copies_the_name),
 		cmocka_unit_test(test_coro_run_end_takes_no_post),
 		cmocka_unit_test(test_coro_run_clock_goes_on_outside),
+		cmocka_unit_test(test_coro_run_clock_is_not_kept_outside),
 		cmocka_unit_test(test_coro_run_hooks_first_and_each_once),
+		cmocka_unit_test(test_coro_run_hooks_change_in_one_round),
 		cmocka_unit_test(test_coro_run_busy_descriptor_starves_nobody),
 		cmocka_unit_test(test_coro_run_queue_outlives_it),
 	};

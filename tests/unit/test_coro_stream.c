@@ -287,6 +287,80 @@ TEST(test_coro_stream_errors_stay)
 	return 0;
 }
 
+static int reads_one(void *arg)
+{
+	char c;
+
+	(void)arg;
+	return co_stream_read(b, &c, 1, CLOCK_NEVER);
+}
+
+/* Each at its own end of the pair: b's reader finds nothing, a's writer no room. */
+static int leaves_a_reader(void *arg)
+{
+	open_pair();
+	co_unref(spawn(reads_one, arg));
+	return co_yield();
+}
+
+static int leaves_a_writer(void *arg)
+{
+	struct co_future *t;
+
+	open_pair();
+	t = spawn(writes_much, arg);
+	yield_times(20);
+	EXPECT(!co_done(t));
+	co_unref(t);
+	return 0;
+}
+
+static int says_and_reads(void *arg)
+{
+	char c = '-';
+
+	(void)arg;
+	say("x");
+	EXPECT_INT(co_stream_read(b, &c, 1, co_in_ms(10000)), 1);
+	EXPECT_INT(c, 'x');
+	return 0;
+}
+
+static int reads_and_drains(void *arg)
+{
+	char buf[77];
+	int rc;
+
+	(void)arg;
+	while ((rc = co_stream_read(b, buf, sizeof buf, 0)) > 0)
+		;
+	EXPECT_INT(rc, -ETIMEDOUT);
+	EXPECT_INT(co_stream_drain(a, co_in_ms(10000)), 0);
+	return 0;
+}
+
+/* Regression: who had waited under a loop that was abandoned was in the way of who came under the next. */
+static void test_coro_stream_under_the_next_loop(void **state)
+{
+	static co_body_fn *const first[] = { leaves_a_reader, leaves_a_writer }, *const next[] = { says_and_reads, reads_and_drains };
+
+	(void)state;
+	expect_failures = 0;
+	for (int i = 0; i < 2; i++) {
+		struct co_loop *loop = co_loop_new();
+
+		assert_non_null(loop);
+		EXPECT_INT(co_run(loop, first[i], NULL, "first"), 0);
+		co_loop_abandon(loop);
+		loop = co_loop_new();
+		assert_non_null(loop);
+		EXPECT_INT(co_run(loop, next[i], NULL, "next"), 0);
+		close_pair();
+		co_loop_free(loop);
+	}
+	assert_int_equal(expect_failures, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -299,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_coro_stream_what_is_there_is_had),
 		cmocka_unit_test(test_coro_stream_write_all_or_nothing),
 		cmocka_unit_test(test_coro_stream_errors_stay),
+		cmocka_unit_test(test_coro_stream_under_the_next_loop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,32 @@ TEST(test_coro_words_are_not_anothers)
 	return 0;
 }
 
+static int fails_when_cancelled(void *arg)
+{
+	(void)arg;
+	EXPECT_INT(co_sleep_until(CLOCK_NEVER), -ECANCELED);
+	return co_fail(-EPROTO, "no id in the reply");
+}
+
+/* Regression: a gather that was cancelled took the words of its last child, whatever had become of that. */
+TEST(test_coro_words_of_a_cancelled_gather)
+{
+	for (int fails = 0; fails < 2; fails++) {
+		struct co_future *t = spawn(fails ? fails_when_cancelled : stubborn, (void *)5), *g = co_gather(&t, 1, true, NULL);
+
+		CHECK(g != NULL);
+		yield_times(2);
+		EXPECT(co_cancel_text(g, "stop"));
+		EXPECT_INT(co_await(g), -ECANCELED);
+		EXPECT_WORDS(g, strerror(ECANCELED));
+		EXPECT_INT(co_result(t), fails ? -EPROTO : 5);
+		EXPECT_WORDS(t, fails ? "no id in the reply" : "");
+		co_unref(g);
+		co_unref(t);
+	}
+	return 0;
+}
+
 /* ---- results ---- */
 
 enum { UNTOUCHED = 99 };
@@ -193,6 +219,96 @@ TEST(test_coro_gather_unread_behind_a_cancelled_shield)
 	yield_times(3);
 	EXPECT_INT(results[0], UNTOUCHED);
 	co_unref(f);
+	return 0;
+}
+
+/* Regression: a cancelled shield that was held counted as a reader, and wrote where the caller had something else by then. */
+TEST(test_coro_gather_unread_behind_a_held_shield)
+{
+	for (int told = 0; told < 2; told++) {
+		struct co_future *f = future_new(), *inner = co_gather(&f, 1, true, results), *s = co_shield(inner);
+
+		CHECK(inner != NULL && s != NULL);
+		co_cancel(s);
+		yield_times(told);
+		co_unref(inner);
+		results[0] = UNTOUCHED;
+		co_set_result(f, 7);
+		yield_times(4);
+		EXPECT_INT(results[0], UNTOUCHED);
+		co_unref(s);
+		co_unref(f);
+	}
+	return 0;
+}
+
+/* Regression: so did a gather that had failed and was held. */
+TEST(test_coro_gather_unread_inside_a_held_gather)
+{
+	struct co_future *slow = future_new(), *inner = co_gather(&slow, 1, true, results);
+	struct co_future *pair[] = { spawn(fails_soon, NULL), inner }, *outer = co_gather(pair, 2, false, NULL);
+
+	CHECK(inner != NULL && outer != NULL);
+	yield_times(4);                 /* who awaits it lets go of it, and that would do */
+	EXPECT_INT(co_result(outer), -EIO);
+	co_unref(inner);
+	results[0] = UNTOUCHED;
+	co_set_result(slow, 7);
+	yield_times(4);
+	EXPECT_INT(results[0], UNTOUCHED);
+	co_unref(outer);
+	co_unref(pair[0]);
+	co_unref(slow);
+	return 0;
+}
+
+static void note_results(struct co_future *f, void *arg)
+{
+	EXPECT_INT(co_result(f), 0);
+	EXPECT(co_value(f) == arg);
+	note(results[0] == 7 ? "seven" : "nothing");
+}
+
+/* Regression: a callback that was still to come did not count as a reader where no reference was left. */
+TEST(test_coro_gather_read_by_a_callback)
+{
+	for (int shielded = 0; shielded < 2; shielded++) {
+		struct co_future *f = future_new(), *g = co_gather(&f, 1, true, results), *last = shielded ? co_shield(g) : co_ref(g);
+		struct co_done_node node;
+
+		CHECK(g != NULL && last != NULL);
+		results[0] = UNTOUCHED;
+		co_done_add(last, &node, note_results, results);
+		co_unref(g);
+		co_unref(last);
+		co_set_result(f, 7);
+		yield_times(5);
+		EXPECT_TRACE("seven");
+		co_unref(f);
+	}
+	return 0;
+}
+
+/* Nor is there one any more where the last callback is taken back. */
+TEST(test_coro_gather_unread_without_its_callback)
+{
+	for (int shielded = 0; shielded < 2; shielded++) {
+		struct co_future *f = future_new(), *g = co_gather(&f, 1, true, results), *last = shielded ? co_shield(g) : co_ref(g);
+		struct co_done_node node;
+
+		CHECK(g != NULL && last != NULL);
+		co_done_add(last, &node, note_results, results);
+		co_unref(g);
+		co_unref(last);
+		yield_times(1);
+		co_done_remove(&node);
+		results[0] = UNTOUCHED;
+		co_set_result(f, 7);
+		yield_times(5);
+		EXPECT_INT(results[0], UNTOUCHED);
+		EXPECT_TRACE("");
+		co_unref(f);
+	}
 	return 0;
 }
 
@@ -277,9 +393,14 @@ int main(void)
 		cmocka_unit_test(test_coro_words_of_the_last_cancel),
 		cmocka_unit_test(test_coro_words_of_an_error_that_was_got_over),
 		cmocka_unit_test(test_coro_words_are_not_anothers),
+		cmocka_unit_test(test_coro_words_of_a_cancelled_gather),
 		cmocka_unit_test(test_coro_gather_unread_inside_a_gather),
 		cmocka_unit_test(test_coro_gather_unread_behind_a_cancelled_shield),
 		cmocka_unit_test(test_coro_gather_unread_inside_a_shield),
+		cmocka_unit_test(test_coro_gather_unread_behind_a_held_shield),
+		cmocka_unit_test(test_coro_gather_unread_inside_a_held_gather),
+		cmocka_unit_test(test_coro_gather_read_by_a_callback),
+		cmocka_unit_test(test_coro_gather_unread_without_its_callback),
 		cmocka_unit_test(test_coro_gather_read_through_the_outer),
 		cmocka_unit_test(test_coro_gather_cancel_of_a_deep_chain),
 		cmocka_unit_test(test_coro_gather_end_of_a_deep_one),
