@@ -243,9 +243,9 @@ static int64_t until_us(const struct route_provider *p)
 }
 
 /* When time alone may make room: the earliest end of a hold or of a breaker's rest. */
-static void arm(struct route *r)
+static void arm(struct route *r, int64_t now_us)
 {
-	int64_t at_us = CLOCK_NEVER, now_us = clock_mono_us();
+	int64_t at_us = CLOCK_NEVER;
 
 	for (size_t i = 0; i < r->n; i++) {
 		const struct route_provider *p = &r->providers[i];
@@ -285,7 +285,7 @@ static void wake(void *arg)
 		open = with_room(r, open, now_us);
 	}
 	if (!list_empty(&r->waiters))
-		arm(r);
+		arm(r, now_us);
 }
 
 static void give_back(struct route *r, struct route_provider *p, uint32_t ticket, unsigned parts)

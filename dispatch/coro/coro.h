@@ -60,7 +60,8 @@ void co_loop_abandon(struct co_loop *loop);
  * stays), -EDEADLK (coro_diag.h), -ENOMEM. loop.run_until_complete: other tasks stay as they are and go on when the loop runs again. */
 #define co_run(loop, body, arg, name) co_run_at(CO_SITE(0), loop, body, arg, name)
 /* What asyncio.run() does at its end: cancels all tasks and runs the loop until none is left; those that come meanwhile have their turn to
- * end, then are cancelled as well. Outside tasks and callbacks, before co_loop_free(). 0, or as co_run(). */
+ * end, then are cancelled as well, so that who starts one anew for each that ends must stop. Outside tasks and callbacks, before
+ * co_loop_free(). 0, or as co_run(). */
 int co_loop_cancel_all(struct co_loop *loop);
 /* Runs until co_loop_stop(), which the current turn still completes. */
 void co_loop_run(struct co_loop *loop);
@@ -154,7 +155,7 @@ static inline bool co_done(const struct co_future *f)
 /* The same with words, which are not copied: literals, or memory that outlives the future. Codes beyond errno's, below -4095, are the
  * caller's own domain. */
 void co_set_error_text(struct co_future *f, int err, const char *text);
-/* The words of a failed future, strerror()'s where there are none; the message of a cancelled one; "" of any other. */
+/* The words of a failed future, strerror()'s where there are none; a cancel's message, if it had one; "" of any other. */
 const char *co_error_text(const struct co_future *f);
 /* The result or error of a done future, -ECANCELED of a cancelled one; counts as retrieved. */
 int co_result(struct co_future *f);
@@ -216,7 +217,7 @@ size_t co_task_count(const struct co_loop *loop);
 int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadline_us) MUST_CHECK;
 
 /* [suspends] until fd is ready for EV_READ / EV_WRITE (<event2/event.h>): what it is ready for, -ECANCELED, -ETIMEDOUT, -EBADF, -EPERM (a
- * file is always ready: epoll takes none). Several tasks may wait for one fd; it must stay open meanwhile, or they wait on. */
+ * file is always ready: epoll takes none), or what else epoll_ctl(2) says. Several tasks may wait for one fd; it must stay open meanwhile, or they wait on. */
 int co_fd_wait(int fd, short what, int64_t deadline_us) MUST_CHECK;
 
 #include "dispatch/coro/coro_diag.h"

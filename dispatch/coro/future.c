@@ -16,7 +16,7 @@ void co_future_init(struct co_future *f, struct co_loop *loop, enum co_future_ki
 	f->state = CO_PENDING;
 	f->kind = (uint8_t)kind;
 	f->retrieved = false;
-	f->looked_at = false;
+	f->had_listeners = false;
 	f->result = 0;
 	f->loop = loop;
 	list_init(&f->done);
@@ -127,7 +127,7 @@ void co_unref(struct co_future *f)
 	CHECK(f->refs > 0, "a reference is dropped once too often");
 	if (--f->refs > 0) {
 		if (f->kind >= CO_KIND_GATHER)
-			co_stand_in_unref(f);
+			co_stand_in_check_readers(f);
 		return;
 	}
 	let_go(f);
@@ -137,14 +137,14 @@ void co_unref(struct co_future *f)
 		bury(f);
 }
 
-/* Those who wait, in the order of adding: entries of waitsets are served here, the rest by the loop. However many tasks wait, none of
- * them is touched before its turn. */
+/* Those who wait, in the order of adding: entries of waitsets are served here, the rest by the loop. However many tasks wait, none but
+ * the first and the last is touched before its turn. */
 static void wake_all(struct co_future *f)
 {
 	struct co_loop *loop = f->loop;
 	struct list *node;
 
-	if (!f->looked_at) {
+	if (!f->had_listeners) {
 		list_splice(&loop->ready, &f->done);
 		return;
 	}
@@ -206,7 +206,7 @@ const char *co_error_text(const struct co_future *f)
 		return "";
 	if (f->text != NULL)
 		return f->text;
-	return f->state == CO_CANCELLED ? "" : f->result > -ERRNO_END ? strerror(-f->result) : "no words for it";
+	return f->state == CO_CANCELLED || f->result == -ECANCELED ? "" : f->result > -ERRNO_END ? strerror(-f->result) : "no words for it";
 }
 
 enum co_state co_state(const struct co_future *f)
@@ -249,7 +249,7 @@ bool co_cancel_text(struct co_future *f, const char *text)
 	f->text = text;
 	co_future_finish(f, CO_CANCELLED, -ECANCELED);
 	if (f->kind == CO_KIND_SHIELD)
-		co_stand_in_unref(f);           /* it reads its inner no more */
+		co_stand_in_check_readers(f);           /* it reads its inner no more */
 	return true;
 }
 
@@ -262,13 +262,13 @@ bool co_cancel(struct co_future *f)
 
 void co_done_add(struct co_future *f, struct co_done_node *n, co_done_fn *fn, void *arg)
 {
-	co_check_ours(f, co_loop_current());
+	CHECK_OURS(f, co_loop_current());
 	co_item_init(&n->item, CO_ITEM_DONE);
 	n->f = f;
 	n->fn = fn;
 	n->arg = arg;
 	if (f->state == CO_PENDING) {
-		f->looked_at = true;
+		f->had_listeners = true;
 		list_append(&f->done, &n->item.node);
 		return;
 	}
@@ -287,7 +287,7 @@ void co_done_remove(struct co_done_node *n)
 	if (f->state != CO_PENDING)
 		co_unref(f);
 	else if (f->kind >= CO_KIND_GATHER)
-		co_stand_in_unref(f);
+		co_stand_in_check_readers(f);
 }
 
 void co_done_run(struct co_item *item)

@@ -40,7 +40,7 @@ static void lose_reader(struct co_future *child)
 	if (child->kind < CO_KIND_GATHER)
 		return;
 	stand_in_of(child)->n_unread++;
-	co_stand_in_unref(child);
+	co_stand_in_check_readers(child);
 }
 
 static void drop_child(struct stand_in *parent, struct co_future *child)
@@ -97,7 +97,7 @@ static void child_done(struct gather *g, struct co_future *f)
 	if (rc < 0 && !g->return_exceptions) {
 		g->s.future.text = f->text;
 		co_future_settle(&g->s.future, rc);
-		co_stand_in_unref(&g->s.future);        /* done, it reads nothing more */
+		co_stand_in_check_readers(&g->s.future);        /* done, it reads nothing more */
 	} else if (g->n_finished == g->n_unique) {
 		complete(g, f);
 	}
@@ -188,7 +188,7 @@ struct co_future *co_gather(struct co_future *const *fs, size_t n, bool return_e
 	g->cancel_requested = false;
 	f->value = results;
 	for (size_t i = 0; i < n; i++) {
-		co_check_ours(fs[i], loop);
+		CHECK_OURS(fs[i], loop);
 		g->child[i].f = co_ref(fs[i]);
 		g->child[i].node.f = NULL;
 		g->n_unique += fs[i]->mark != mark;
@@ -275,7 +275,7 @@ struct co_future *co_shield(struct co_future *inner)
 	struct shield *s;
 	struct co_future *f;
 
-	co_check_ours(inner, co_loop_current());
+	CHECK_OURS(inner, co_loop_current());
 	if (co_done(inner))
 		return co_ref(inner);
 	f = stand_in_new(inner->loop, sizeof *s, CO_KIND_SHIELD);
@@ -292,7 +292,8 @@ struct co_future *co_shield(struct co_future *inner)
 
 /* ---- nobody reads it ---- */
 
-/* Somebody's callback is to come, which needs no reference: a reader. Those of stand-ins are told by theirs. */
+/* Somebody's callback is to come, and will read without a reference. Not counted are the stand-ins' own: whether such a one is read
+ * shows in n_unread. */
 static bool calls_back(const struct co_future *f)
 {
 	for (const struct list *node = f->done.next; node != &f->done; node = node->next) {
@@ -305,7 +306,7 @@ static bool calls_back(const struct co_future *f)
 	return false;
 }
 
-void co_stand_in_unref(struct co_future *f)
+void co_stand_in_check_readers(struct co_future *f)
 {
 	struct stand_in *s = stand_in_of(f);
 

@@ -21,10 +21,12 @@ enum co_stack_guard { CO_STACK_UNGUARDED = 1, CO_STACK_ADVISED, CO_STACK_PROTECT
 /* How far below its bottom a stack's guard reaches: the page size. */
 size_t co_guard_bytes(void);
 enum co_stack_guard co_guard_install(char *page);
-/* Of the three below each takes up to 1,024 (IOV_MAX). Makes each an advised guard. False: not all of them are, each is to be asked for by itself. */
-bool co_guard_install_many(const struct co_pages *pages, size_t n) MUST_CHECK;
 /* It is about to be unmapped. */
 void co_guard_forget(enum co_stack_guard guard);
+
+/* Up to 1,024 at a time (IOV_MAX). */
+/* Makes each an advised guard. False: not all of them are, each is to be asked for by itself. */
+bool co_guard_install_many(const struct co_pages *pages, size_t n) MUST_CHECK;
 /* Touches them all in one call, where there is one. */
 void co_pages_populate_many(const struct co_pages *pages, size_t n);
 /* Gives their memory back: they will read as zero. */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -32,6 +33,10 @@ enum {
 static _Thread_local struct co_loop *current_loop;
 static atomic_uint_fast64_t n_loops;    /* there ever were */
 
+/* Those that live, for who asks whether an owner is gone. */
+static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct list live_loops = LIST_INIT(live_loops);
+
 struct co_loop *co_loop_current(void)
 {
 	return current_loop;
@@ -46,6 +51,17 @@ struct co_loop *co_loop_get(void)
 uint64_t co_loop_id(void)
 {
 	return current_loop != NULL ? current_loop->id : 0;
+}
+
+bool co_loop_lives(uint64_t id)
+{
+	bool lives = false;
+
+	pthread_mutex_lock(&live_lock);
+	list_each(node, &live_loops)
+		lives |= list_entry(node, struct co_loop, live)->id == id;
+	pthread_mutex_unlock(&live_lock);
+	return lives;
 }
 
 struct event_base *co_loop_base(struct co_loop *loop)
@@ -83,6 +99,9 @@ struct co_loop *co_loop_new(void)
 		mem_free(loop);
 		return NULL;
 	}
+	pthread_mutex_lock(&live_lock);
+	list_append(&live_loops, &loop->live);
+	pthread_mutex_unlock(&live_lock);
 	current_loop = loop;
 	co_fault_start(loop);
 	return loop;
@@ -130,6 +149,9 @@ void co_loop_abandon(struct co_loop *loop)
 	co_pool_fini(&loop->pool);
 	co_fault_stop(loop);
 	co_marks_free(loop->marks);
+	pthread_mutex_lock(&live_lock);
+	list_remove(&loop->live);
+	pthread_mutex_unlock(&live_lock);
 	mem_free(loop);
 	current_loop = NULL;
 }
@@ -366,8 +388,11 @@ static void turn(struct co_loop *loop)
 	co_mailbox_take(loop->mailbox, loop);
 	co_timers_expire(loop, clock_mono_us());
 	list_splice(&loop->running, &loop->ready);
-	while ((node = list_pop(&loop->running)) != NULL) {
-		n_fetched = n_fetched > 0 ? n_fetched - 1 : fetch_ahead(loop);
+	while (!list_empty(&loop->running)) {
+		if (n_fetched == 0)
+			n_fetched = fetch_ahead(loop);
+		n_fetched--;
+		node = list_pop(&loop->running);
 		run_item(loop, list_entry(node, struct co_item, node));
 		__atomic_store_n(&loop->items_total, loop->items_total + 1, __ATOMIC_RELAXED);
 		if (loop->items_total >= loop->next_reading)
@@ -459,7 +484,7 @@ static int cancel_those_there(struct co_loop *loop)
 
 		co_unref(f);
 		if (rc < 0)
-			return rc;              /* the loop was stopped, and this is the next one's to end */
+			return rc;              /* cancelled, or the loop was stopped: this one is the next call's to end */
 	}
 	return 0;
 }

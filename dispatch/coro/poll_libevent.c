@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -162,15 +164,21 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	co_future_release(&w->waiter.future, what);
 }
 
-/* The changelist asks epoll only at the end of the turn, and nobody would hear its refusal: it is asked before. What it takes of files and
- * devices differs (a message queue of POSIX is a file, too), and it takes nothing that was opened with O_PATH. */
+/* The changelist asks epoll only at the end of the turn, and nobody would hear its refusal: it is foreseen. Sockets and pipes it takes,
+ * but for what was opened with O_PATH; files and devices differ (a message queue of POSIX is a file, too) and are tried. */
 static int refusal(struct co_poll *p, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
 
-	if (epoll_ctl(p->probe_fd, EPOLL_CTL_ADD, fd, &ev) != 0)
+	if (flags < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	CHECK(epoll_ctl(p->probe_fd, EPOLL_CTL_DEL, fd, &ev) == 0);
+	if (!(flags & O_PATH) && (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode)))
+		return 0;
+	if (epoll_ctl(p->probe_fd, EPOLL_CTL_ADD, fd, &ev) != 0)
+		return errno == EEXIST ? 0 : -errno;
+	(void)epoll_ctl(p->probe_fd, EPOLL_CTL_DEL, fd, &ev);   /* fails where another thread closed it meanwhile */
 	return 0;
 }
 

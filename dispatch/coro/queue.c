@@ -76,6 +76,7 @@ static void adopt(struct co_queue *q)
 	if (q->loop_id == id)
 		return;
 	if (q->loop_id != 0) {
+		CHECK(!co_loop_lives(q->loop_id), "a queue of another thread's loop is used: use co_post()");
 		list_init(&q->getters);
 		list_init(&q->putters);
 		list_init(&q->finished.waiters);
@@ -196,9 +197,9 @@ int co_queue_try_put(struct co_queue *q, void *item)
 
 int co_queue_try_get(struct co_queue *q, void **ret_item)
 {
-	adopt(q);
 	if (q->n == 0)
 		return q->shut ? -ESHUTDOWN : -EAGAIN;
+	adopt(q);
 	*ret_item = fetch(q);
 	wake_next(&q->putters);
 	return 0;

@@ -22,7 +22,7 @@ struct co_future {
 	uint8_t state;                  /* enum co_state */
 	uint8_t kind;                   /* enum co_future_kind */
 	bool retrieved;                 /* somebody saw the error */
-	bool looked_at;                 /* a callback or a waitset's entry was in `done`: a completion must look at each there */
+	bool had_listeners;             /* a callback or a waitset's entry, in `done`: a completion must look at each there */
 	int result;
 	struct co_loop *loop;
 	struct list done;               /* co_items of those who wait for it */
@@ -74,6 +74,7 @@ enum co_phase { CO_PHASE_OUT, CO_PHASE_RUN, CO_PHASE_POLL };
 
 struct co_loop {
 	uint64_t id;                    /* no other loop of the process ever has it */
+	struct list live;               /* among all threads' */
 	struct list ready;              /* for the next turn */
 	struct list running;            /* what is left of this one's */
 	struct co_task *current;
@@ -119,6 +120,7 @@ struct co_loop {
 /* loop.c */
 struct co_loop *co_loop_get(void);      /* this thread's; a thread without one is a bug */
 uint64_t co_loop_id(void);              /* this thread's loop's; 0: it has none */
+bool co_loop_lives(uint64_t id);        /* on whatever thread */
 
 static inline void co_item_init(struct co_item *item, enum co_item_kind kind)
 {
@@ -158,10 +160,7 @@ static inline bool co_future_release(struct co_future *f, int rc)
 }
 void co_done_run(struct co_item *item);
 /* Futures are one thread's, and know no locks: checked wherever one is given to whoever waits. */
-static inline void co_check_ours(const struct co_future *f, const struct co_loop *loop)
-{
-	CHECK(f->loop == loop, "\"%s\" of another thread's loop is awaited", co_future_name(f));
-}
+#define CHECK_OURS(f, our_loop) CHECK((f)->loop == (our_loop), "\"%s\" of another thread's loop is awaited", co_future_name(f))
 /* co_unref() for loops over many: the call only where something may follow. */
 static inline void co_future_drop(struct co_future *f)
 {
@@ -208,8 +207,8 @@ void co_wait_member_run(struct co_item *item);
 bool co_gather_cancel(struct co_future *f, const char *text);
 void co_gather_destroy(struct co_future *f);
 void co_shield_destroy(struct co_future *f);
-/* A gather or shield lost a reference: results are not written once nobody is left to read them. */
-void co_stand_in_unref(struct co_future *f);
+/* A gather or shield may have lost a reader: results are not written once nobody is left to read them. */
+void co_stand_in_check_readers(struct co_future *f);
 
 /* dump.c: for failed checks: the task that waits for `f`, or the first of those in line (co_waiter), by name. */
 const char *co_awaiter_name(struct co_future *f);

@@ -303,6 +303,7 @@ static size_t merge_pages(struct co_pages *pages, size_t n)
 {
 	size_t n_merged = 1;
 
+	CHECK(n > 0);
 	qsort(pages, n, sizeof *pages, by_address);
 	for (size_t i = 1; i < n; i++) {
 		struct co_pages *last = &pages[n_merged - 1];

@@ -32,9 +32,13 @@ struct co_stream {
 /* Also where bytes in the buffer are all that is asked for. */
 static void check_alone(struct co_stream *s, struct side *side)
 {
-	if (s->loop_id != co_loop_id())                 /* who waited went with its loop */
+	uint64_t id = co_loop_id();
+
+	if (s->loop_id != id) {                         /* who waited went with its loop */
+		CHECK(s->loop_id == 0 || !co_loop_lives(s->loop_id), "a stream of another thread's loop is used");
 		s->in.task = s->out.task = NULL;
-	s->loop_id = co_loop_id();
+		s->loop_id = id;
+	}
 	CHECK(side->task == NULL, "task \"%s\" is at this stream in the same direction already", co_task_name(side->task));
 }
 

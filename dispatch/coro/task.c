@@ -262,7 +262,7 @@ int co_await_for(struct co_future *f, const char *why)
 	struct co_task *task;
 	int rc, saved_errno;
 
-	co_check_ours(f, loop);
+	CHECK_OURS(f, loop);
 	if (f->state != CO_PENDING)
 		return co_result(f);
 	CHECK(loop->current != NULL, "\"%s\" is awaited outside a task", f->kind == CO_KIND_EMBEDDED ? why : co_future_name(f));

@@ -10,7 +10,7 @@ int co_await_through(struct co_future *f)
 {
 	struct co_task *self = co_loop_get()->current;
 	unsigned asked;
-	const char *text;               /* the request's words: the future's own pass over the task as well */
+	const char *text;               /* the request's; awaiting overwrites the task's with the future's */
 	bool due;
 	int result;
 
@@ -29,13 +29,13 @@ int co_await_through(struct co_future *f)
 		if (shield == NULL && rc == -ENOMEM)
 			(void)co_yield();       /* none for the timer either */
 		co_unref(shield);
-		if (self->cancelling > asked) {
-			asked = self->cancelling;
+		if (self->cancelling > asked || (rc == -ECANCELED && !co_done(f))) {
 			due = true;
 			text = self->future.text;
 		}
+		asked = self->cancelling;       /* requests are taken back, too */
 	}
-	if (due) {
+	if (due && self->cancelling > 0) {
 		self->must_cancel = true;       /* delivered where the caller suspends next */
 		self->future.text = text;
 	}

@@ -132,9 +132,9 @@ static void arm(struct wait *w, struct co_future *const *fs, size_t n)
 
 		if (i + AHEAD < n)
 			__builtin_prefetch(fs[i + AHEAD], 1);
+		CHECK_OURS(f, loop);            /* first: another loop's marks may be the same */
 		if (f->mark == mark)
 			continue;
-		co_check_ours(f, loop);
 		f->mark = mark;
 		f->refs++;
 		m->f = f;

@@ -86,7 +86,7 @@ int co_waitset_add(struct co_waitset *ws, struct co_future *f, void *tag)
 {
 	struct entry *e = ws->closed ? NULL : co_pool_alloc(&ws->loop->pool, sizeof *e);
 
-	co_check_ours(f, ws->loop);
+	CHECK_OURS(f, ws->loop);
 	if (e == NULL) {
 		co_unref(f);
 		return ws->closed ? -ESHUTDOWN : -ENOMEM;
@@ -102,7 +102,7 @@ int co_waitset_add(struct co_waitset *ws, struct co_future *f, void *tag)
 		return 0;
 	}
 	list_append(&ws->pending, &e->node);
-	f->looked_at = true;
+	f->had_listeners = true;
 	list_append(&f->done, &e->item.node);
 	return 0;
 }
@@ -156,6 +156,7 @@ struct co_waitset *co_as_completed(struct co_future *const *fs, size_t n)
 	uint64_t mark = ws != NULL ? ++ws->loop->mark : 0;
 
 	for (size_t i = 0; ws != NULL && i < n; i++) {
+		CHECK_OURS(fs[i], ws->loop);
 		if (fs[i]->mark == mark)
 			continue;
 		fs[i]->mark = mark;

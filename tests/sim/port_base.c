@@ -17,26 +17,22 @@ void clock_forget(void)
 	turn_mono_us = 0;
 }
 
-int64_t clock_mono_us(void)
-{
-	if (turn_mono_us == 0)
-		clock_update();
-	return turn_mono_us;
-}
-
-int64_t clock_wall_ms(void)
-{
-	if (turn_mono_us == 0)
-		clock_update();
-	return turn_wall_ms;
-}
-
 /* Who measures finds that what it did took time: often so much that the loop looks outside before its next turn, and what comes from
  * there falls between any two of them. */
 int64_t clock_mono_exact_us(void)
 {
 	sim.now_us += (int64_t)(sim_chance(50) ? sim_below(20) : sim_below(400));
 	return sim.now_us;
+}
+
+int64_t clock_mono_us(void)
+{
+	return turn_mono_us != 0 ? turn_mono_us : clock_mono_exact_us();
+}
+
+int64_t clock_wall_ms(void)
+{
+	return turn_mono_us != 0 ? turn_wall_ms : sim_wall_us() / 1000;
 }
 
 int64_t clock_wall_exact_ms(void)

@@ -479,6 +479,48 @@ TEST(test_coro_cancel_through_keeps_its_words)
 	return 0;
 }
 
+/* Regression: a request that was taken back meanwhile was delivered all the same. */
+TEST(test_coro_cancel_through_taken_back)
+{
+	struct co_future *f = future_new(), *t = spawn(awaits_through, f);
+
+	yield_times(2);
+	EXPECT(co_cancel(t));
+	yield_times(3);
+	EXPECT(co_task_uncancel(t));
+	co_set_result(f, 4);
+	EXPECT_INT(co_await(t), 0);
+	EXPECT_TRACE("four not cancelled");
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
+static int swallows_and_awaits_through(void *arg)
+{
+	EXPECT_INT(co_sleep_ms(100000), -ECANCELED);
+	return awaits_through(arg);
+}
+
+/* Regression: one that had been counted before was taken back and another came in its place, which was lost. */
+TEST(test_coro_cancel_through_instead_of_another)
+{
+	struct co_future *f = future_new(), *t = spawn(swallows_and_awaits_through, f);
+
+	yield_times(1);
+	EXPECT(co_cancel(t));
+	yield_times(3);
+	EXPECT(co_task_uncancel(t));
+	EXPECT(co_cancel(t));
+	yield_times(2);
+	co_set_result(f, 4);
+	EXPECT_INT(co_await(t), -ECANCELED);
+	EXPECT_TRACE("four cancelled");
+	co_unref(t);
+	co_unref(f);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -506,6 +548,8 @@ int main(void)
 		cmocka_unit_test(test_coro_cancel_through_the_cancelled),
 		cmocka_unit_test(test_coro_cancel_through_what_is_dropped),
 		cmocka_unit_test(test_coro_cancel_through_keeps_its_words),
+		cmocka_unit_test(test_coro_cancel_through_taken_back),
+		cmocka_unit_test(test_coro_cancel_through_instead_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* dispatch/coro/queue.c, stream.c: what must not be done to a queue or a stream at which tasks are. */
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -101,6 +102,33 @@ static void test_coro_misuse_queue_older_than_its_loop(void **state)
 	aborts_in_a_task(frees_queue_under_a_getter, "a queue is freed while task \"child\" waits to get from it");
 	aborts_in_a_task(frees_queue_in_its_join, "a queue is freed while task \"child\" waits in its join");
 	co_queue_free(early_queue);             /* here nobody ever waited */
+}
+
+/* Regression: the thread without a loop was taken for the loop's end, and the getter never heard of the item. */
+static void *puts_without_a_loop(void *arg)
+{
+	(void)!co_queue_try_put(arg, arg);
+	return NULL;
+}
+
+static int gives_a_queue_to_a_thread(void *arg)
+{
+	struct co_queue *q = co_queue_new(1);
+	pthread_t thread;
+
+	(void)arg;
+	CHECK(q != NULL);
+	(void)spawn(gets, q);
+	yield_times(1);
+	CHECK(pthread_create(&thread, NULL, puts_without_a_loop, q) == 0);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+static void test_coro_misuse_queue_of_another_thread(void **state)
+{
+	(void)state;
+	aborts(gives_a_queue_to_a_thread, "a queue of another thread's loop is used: use co_post()");
 }
 
 /* ---- streams ---- */
@@ -283,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_coro_misuse_queue_freed_under_a_woken_getter),
 		cmocka_unit_test(test_coro_misuse_queue_freed_in_its_join),
 		cmocka_unit_test(test_coro_misuse_queue_older_than_its_loop),
+		cmocka_unit_test(test_coro_misuse_queue_of_another_thread),
 		cmocka_unit_test(test_coro_misuse_stream_freed),
 		cmocka_unit_test(test_coro_misuse_stream_read_by_two),
 		cmocka_unit_test(test_coro_misuse_stream_read_by_two_from_the_buffer),
