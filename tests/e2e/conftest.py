@@ -143,6 +143,9 @@ class World:
                 out.append(f"---- {d.name}: {'runs' if d.alive() else 'ended with ' + str(d.proc.p.returncode)}; the end of its log:\n{d.proc.tail(60)}")
                 if d.alive():
                     out.append(f"/readyz: {d.try_get('/readyz')}\n/v1/state: {d.try_get('/v1/state')}")
+        for p in self.providers:
+            if p.proc and not p.proc.alive():
+                out.append(f"---- provider {p.name} ended with {p.proc.p.returncode}; the end of its log:\n{p.proc.tail(60)}")
         try:
             out.append(f"---- provider: {self.provider.stats()}")
             out.append(f"---- records: {dict(self.records.states())}")

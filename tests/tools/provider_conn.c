@@ -106,17 +106,19 @@ static ssize_t conn_write(struct conn *c, const void *from, size_t len)
 
 static void conn_keep(struct conn *c, const char *data, size_t len)
 {
-	char *out = malloc(c->out_len - c->out_pos + len);
+	size_t left = c->out_len - c->out_pos;
+	char *out = malloc(left + len);
 
 	if (!out) {
 		conn_kill(c, true);
 		return;
 	}
-	memcpy(out, c->out + c->out_pos, c->out_len - c->out_pos);
-	memcpy(out + c->out_len - c->out_pos, data, len);
+	if (left > 0)
+		memcpy(out, c->out + c->out_pos, left);
+	memcpy(out + left, data, len);
 	free(c->out);
 	c->out = out;
-	c->out_len = c->out_len - c->out_pos + len;
+	c->out_len = left + len;
 	c->out_pos = 0;
 	event_add(&c->writable, NULL);
 }
