@@ -130,6 +130,11 @@ void co_unref(struct co_future *f)
 			co_stand_in_check_readers(f);
 		return;
 	}
+	if (__builtin_expect(!list_empty(&f->loop->short_waits), 0)) {
+		co_wait_hold(f->loop);
+		if (f->refs > 0)
+			return;
+	}
 	let_go(f);
 	if (f->kind < CO_KIND_GATHER)
 		destroy(f);

@@ -85,6 +85,7 @@ struct co_loop *co_loop_new(void)
 	loop->id = atomic_fetch_add_explicit(&n_loops, 1, memory_order_relaxed) + 1;
 	list_init(&loop->ready);
 	list_init(&loop->running);
+	list_init(&loop->short_waits);
 	list_init(&loop->dying);
 	list_init(&loop->tasks);
 	list_init(&loop->hooks);

@@ -88,6 +88,7 @@ struct co_loop {
 	struct co_offload *offload;     /* made when first used */
 	unsigned cancel_depth;          /* gathers inside gathers' tasks that are being cancelled */
 	struct co_task *deferred;       /* tasks whose cancel is put off, for the stack's sake */
+	struct list short_waits;        /* wait.c's, whose members nobody holds for them yet */
 	struct list dying;              /* futures without references, by their `done` */
 	bool burying;
 	struct list tasks;
@@ -202,6 +203,8 @@ void co_waiter_init(struct co_waiter *w);
 /* [suspends] The future's result; -ECANCELED; -ETIMEDOUT; -ENOMEM. In whatever way it ends, the node is out of its list. */
 int co_waiter_wait(struct co_waiter *w, int64_t deadline_us, const char *why);
 void co_wait_member_run(struct co_item *item);
+/* A future lost its last reference, and may be a short wait's: those take theirs now. */
+void co_wait_hold(struct co_loop *loop);
 
 /* gather.c */
 bool co_gather_cancel(struct co_future *f, const char *text);

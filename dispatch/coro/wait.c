@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 #include "dispatch/coro/poll.h"
 #include "dispatch/coro/runtime.h"
@@ -216,17 +217,102 @@ static int wait_for(struct wait *w, struct co_future *const *fs, size_t n, enum 
 	return rc == 0 || rc == -ETIMEDOUT ? done : rc;
 }
 
+/* ---- a wait that ends at once ---- */
+
+/*
+ * Where the first completed is waited for and one is done already, nothing that the others do can change when the wait ends: two turns on.
+ * Only the one is armed; of the others it counts at the end who is done. References for that are taken where in these turns a future
+ * loses its last one, and not before: a wait in a loop over thousands would write to each of them twice.
+ */
+struct short_wait {
+	struct list node;
+	struct co_future **f;
+	size_t n;
+	bool holds;
+};
+
+void co_wait_hold(struct co_loop *loop)
+{
+	struct list *node;
+
+	while ((node = list_pop(&loop->short_waits)) != NULL) {
+		struct short_wait *s = list_entry(node, struct short_wait, node);
+
+		for (size_t i = 0; i < s->n; i++)
+			s->f[i]->refs++;
+		s->holds = true;
+	}
+}
+
+static struct co_future *first_done(const struct co_loop *loop, struct co_future *const *fs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i + AHEAD < n)
+			__builtin_prefetch(fs[i + AHEAD]);
+		CHECK_OURS(fs[i], loop);
+		if (fs[i]->state != CO_PENDING)
+			return fs[i];
+	}
+	return NULL;
+}
+
+/* Each future once. */
+static int count_done(struct co_loop *loop, struct co_future *const *fs, size_t n)
+{
+	uint64_t mark = ++loop->mark;
+	int done = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i + AHEAD < n)
+			__builtin_prefetch(fs[i + AHEAD]);
+		if (fs[i]->state == CO_PENDING || fs[i]->mark == mark)
+			continue;
+		fs[i]->mark = mark;
+		done++;
+	}
+	return done;
+}
+
+__attribute__((noinline)) static int wait_shortly(struct co_future *first, struct co_future *const *fs, size_t n, int64_t deadline_us)
+{
+	_Alignas(struct wait) char one[sizeof(struct wait) + sizeof(struct member)];
+	struct co_loop *loop = co_loop_get();
+	struct short_wait s = { .f = co_pool_alloc(&loop->pool, n * sizeof *s.f), .n = n };
+	struct wait *w = (struct wait *)one;
+	int rc, done;
+
+	if (s.f == NULL)
+		return -ENOMEM;
+	memcpy(s.f, fs, n * sizeof *s.f);
+	w->mode = CO_FIRST_COMPLETED;
+	co_waiter_init(&w->waiter);
+	arm(w, &first, 1);
+	list_append(&loop->short_waits, &s.node);
+	rc = co_waiter_wait(&w->waiter, deadline_us, "wait");
+	done = count_done(loop, s.f, n);
+	list_remove(&s.node);
+	(void)disarm(w);
+	for (size_t i = 0; s.holds && i < n; i++)
+		co_future_drop(s.f[i]);
+	co_pool_release(&loop->pool, s.f, n * sizeof *s.f);
+	return rc == 0 || rc == -ETIMEDOUT ? done : rc;
+}
+
 int co_wait(struct co_future *const *fs, size_t n, enum co_wait_mode mode, int64_t deadline_us)
 {
 	_Alignas(struct wait) char few[sizeof(struct wait) + MEMBERS_ON_STACK * sizeof(struct member)];
 	size_t size = sizeof(struct wait) + n * sizeof(struct member);
 	struct co_pool *pool = &co_loop_get()->pool;
+	struct co_future *first;
 	struct wait *w = (struct wait *)few;
 	int rc;
 
 	CHECK(mode >= CO_ALL_COMPLETED && mode <= CO_FIRST_EXCEPTION, "%d is no mode of co_wait()", (int)mode);
 	if (n == 0)
 		return -EINVAL;
+	if (n > MEMBERS_ON_STACK && n < UINT_MAX && mode == CO_FIRST_COMPLETED &&
+	    (first = first_done(co_loop_get(), fs, n)) != NULL)
+		return wait_shortly(first, fs, n, deadline_us);
 	if (n > MEMBERS_ON_STACK)
 		w = n < UINT_MAX ? co_pool_alloc(pool, size) : NULL;
 	if (w == NULL)

@@ -330,6 +330,99 @@ TEST(test_coro_wait_holds_members)
 	return 0;
 }
 
+/* ---- the first completed of many, one of which is done on entry ---- */
+
+static int waits_for_first(void *arg)
+{
+	struct waiting *w = arg;
+	int n;
+
+	note("wait");
+	n = co_wait(w->t, w->n, CO_FIRST_COMPLETED, CLOCK_NEVER);
+	note("waited");
+	return n;
+}
+
+static struct waiting six_futures(void)
+{
+	struct waiting w = { .n = 6 };
+
+	for (int i = 0; i < 6; i++)
+		w.t[i] = future_new();
+	return w;
+}
+
+/* Two turns as well; who completes meanwhile counts, each once. */
+TEST(test_coro_wait_first_of_many_is_done)
+{
+	struct waiting w = six_futures();
+	struct co_future *a, *b, *twice = w.t[4];
+
+	co_unref(w.t[5]);
+	w.t[5] = twice;
+	co_set_result(w.t[2], 1);
+	a = spawn(waits_for_first, &w);
+	b = spawn(three_turns, NULL);
+	yield_times(1);
+	co_set_result(twice, 1);
+	EXPECT_INT(co_await(a), 2);
+	co_await(b);
+	EXPECT_TRACE("wait 1 2 waited 3");
+	co_unref(a);
+	co_unref(b);
+	co_set_result(w.t[0], 1);
+	co_set_result(w.t[1], 1);
+	co_set_result(w.t[3], 1);
+	unref_all(w.t, 5);
+	return 0;
+}
+
+/* Others drop the last references of all kinds of members, and two waits have them. */
+TEST(test_coro_wait_first_of_many_holds_members)
+{
+	struct waiting w = six_futures();
+	struct co_future *a, *b, *none = future_new();
+
+	co_set_result(w.t[2], 1);
+	a = spawn(waits_for_first, &w);
+	b = spawn(waits_for_first, &w);
+	yield_times(1);
+	co_unref(none);                 /* nobody's member */
+	co_set_result(w.t[4], 1);
+	unref_all(w.t, 6);
+	EXPECT_INT(co_await(a), 2);
+	EXPECT_INT(co_await(b), 2);
+	EXPECT_TRACE("wait wait waited waited");
+	co_unref(a);
+	co_unref(b);
+	return 0;
+}
+
+/* Cancelled, with and without a member that was dropped: what was not taken is not given back. */
+TEST(test_coro_wait_first_of_many_cancelled)
+{
+	for (int drops = 0; drops < 2; drops++) {
+		struct waiting w = six_futures();
+		struct co_future *t, *none = future_new();
+
+		co_set_result(w.t[0], 1);
+		t = spawn(waits_for_first, &w);
+		yield_times(1);
+		EXPECT(co_cancel(t));
+		if (drops)
+			co_unref(none);
+		EXPECT_INT(co_await(t), -ECANCELED);
+		EXPECT_TRACE("wait waited");
+		co_unref(t);
+		for (int i = 1; i < 6; i++)
+			co_set_result(w.t[i], 1);
+		unref_all(w.t, 6);
+		if (!drops)
+			co_unref(none);
+	}
+	return 0;
+}
+
 /* wait in a loop, the classic */
 TEST(test_coro_wait_first_completed_loop)
 {
@@ -445,6 +538,9 @@ int main(void)
 		cmocka_unit_test(test_coro_wait_timeout_past),
 		cmocka_unit_test(test_coro_wait_cancelled),
 		cmocka_unit_test(test_coro_wait_holds_members),
+		cmocka_unit_test(test_coro_wait_first_of_many_is_done),
+		cmocka_unit_test(test_coro_wait_first_of_many_holds_members),
+		cmocka_unit_test(test_coro_wait_first_of_many_cancelled),
 		cmocka_unit_test(test_coro_wait_first_completed_loop),
 		cmocka_unit_test(test_coro_wait_sleep),
 		cmocka_unit_test(test_coro_wait_sleep_cancelled),
