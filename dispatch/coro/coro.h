@@ -11,8 +11,8 @@
  * Time: absolute monotonic microseconds (clock_mono_us()), CLOCK_NEVER for none.
  * References: co_*_new() hands one to the caller, who drops it with co_unref(). Calls borrow: they take a reference of their own for as
  * long as they need one, and yours stays yours to drop; co_waitset_add() alone takes it over. A task that is not done is kept alive by
- * its loop. Futures end with their loop, so drop references before; queues and streams may outlive it, what is
- * embedded as well where nobody waits for it.
+ * its loop. Futures end with their loop, so drop references before; queues and streams may outlive it, and so may what is embedded where
+ * nobody waits for it.
  * Callbacks (timers, posts, libevent's) may do all but suspend. Signal handlers may do nothing here. After a fork() only the parent goes on.
  */
 #ifndef CORO_H
@@ -109,8 +109,8 @@ static inline bool co_timer_started(const struct co_timer *timer)
 }
 
 /* Runs each time before the loop looks outside or sleeps, after the last ready task of a turn: where writes are flushed. Short turns
- * share one look: up to 128 callbacks or 0.25 ms. What a hook makes ready runs in the next turn;
- * a hook that a hook adds has its turn the next time. Embedded; in the order of adding. */
+ * share one look: up to 128 callbacks or 0.25 ms. What a hook makes ready runs in the next turn; a
+ * hook that a hook adds has its turn the next time. Embedded; in the order of adding. */
 struct co_turn_hook {
 	struct list node;
 	uint64_t round;         /* in which it was added */
@@ -120,8 +120,8 @@ struct co_turn_hook {
 void co_turn_hook_add(struct co_turn_hook *hook, co_call_fn *fn, void *arg);
 void co_turn_hook_remove(struct co_turn_hook *hook);
 
-/* call_soon_threadsafe: from any thread, not from signal handlers; `fn(arg)` runs on the loop's thread, in order per sender. -ENOMEM (also past 2^20 posts not
- * yet run), -ESHUTDOWN once the loop is ending. The sender must know that the loop is not freed yet. */
+/* call_soon_threadsafe: from any thread, not from signal handlers; `fn(arg)` runs on the loop's thread, in order per sender. -ENOMEM (also
+ * past 2^20 posts not yet run), -ESHUTDOWN once the loop is ending. The sender must know that the loop is not freed yet. */
 int co_post(struct co_loop *loop, co_call_fn *fn, void *arg) MUST_CHECK;
 
 /* What a loop did; longest_call_us is thread CPU (1 ms coarse) of the longest single callback, task step or poll since last asked. */
@@ -217,7 +217,8 @@ size_t co_task_count(const struct co_loop *loop);
 int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadline_us) MUST_CHECK;
 
 /* [suspends] until fd is ready for EV_READ / EV_WRITE (<event2/event.h>): what it is ready for, -ECANCELED, -ETIMEDOUT, -EBADF, -EPERM (a
- * file is always ready: epoll takes none), or what else epoll_ctl(2) says. Several tasks may wait for one fd; it must stay open meanwhile, or they wait on. */
+ * file is always ready: epoll takes none), or what else epoll_ctl(2) says. Several tasks may wait for one fd; it must stay open meanwhile,
+ * or they wait on. */
 int co_fd_wait(int fd, short what, int64_t deadline_us) MUST_CHECK;
 
 #include "dispatch/coro/coro_diag.h"
