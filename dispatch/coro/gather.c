@@ -313,6 +313,12 @@ void co_stand_in_check_readers(struct co_future *f)
 	/* One that is done reads nothing more, whoever still holds it. */
 	if (s->unread || !s->pending || (f->state == CO_PENDING && (f->refs > s->n_unread + 1 || calls_back(f))))
 		return;
+	/* A short wait's, perhaps, which is a reader as any other. */
+	if (f->state == CO_PENDING && !list_empty(&f->loop->short_waits)) {
+		co_wait_hold(f->loop);
+		if (f->refs > s->n_unread + 1)
+			return;
+	}
 	s->unread = true;
 	if (f->kind == CO_KIND_SHIELD) {
 		lose_reader(shield_of(f)->inner);

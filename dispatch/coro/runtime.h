@@ -203,7 +203,7 @@ void co_waiter_init(struct co_waiter *w);
 /* [suspends] The future's result; -ECANCELED; -ETIMEDOUT; -ENOMEM. In whatever way it ends, the node is out of its list. */
 int co_waiter_wait(struct co_waiter *w, int64_t deadline_us, const char *why);
 void co_wait_member_run(struct co_item *item);
-/* A future lost its last reference, and may be a short wait's: those take theirs now. */
+/* A future lost its last reference, or a gather or shield its last reader, and may be a short wait's: those take theirs now. */
 void co_wait_hold(struct co_loop *loop);
 
 /* gather.c */

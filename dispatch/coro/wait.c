@@ -222,7 +222,7 @@ static int wait_for(struct wait *w, struct co_future *const *fs, size_t n, enum 
 /*
  * Where the first completed is waited for and one is done already, nothing that the others do can change when the wait ends: two turns on.
  * Only the one is armed; of the others it counts at the end who is done. References for that are taken where in these turns a future
- * loses its last one, and not before: a wait in a loop over thousands would write to each of them twice.
+ * loses its last one, or a gather its last reader, and not before: a wait in a loop over thousands would write to each of them twice.
  */
 struct short_wait {
 	struct list node;
@@ -244,16 +244,19 @@ void co_wait_hold(struct co_loop *loop)
 	}
 }
 
+/* The whole line is looked at, for another thread's. */
 static struct co_future *first_done(const struct co_loop *loop, struct co_future *const *fs, size_t n)
 {
+	struct co_future *first = NULL;
+
 	for (size_t i = 0; i < n; i++) {
 		if (i + AHEAD < n)
 			__builtin_prefetch(fs[i + AHEAD]);
 		CHECK_OURS(fs[i], loop);
-		if (fs[i]->state != CO_PENDING)
-			return fs[i];
+		if (fs[i]->state != CO_PENDING && first == NULL)
+			first = fs[i];
 	}
-	return NULL;
+	return first;
 }
 
 /* Each future once. */

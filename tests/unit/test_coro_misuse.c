@@ -331,6 +331,15 @@ static int waits(void *arg)
 	return co_wait(&f, 1, CO_ALL_COMPLETED, CLOCK_NEVER);
 }
 
+/* Behind one that is done and its own. */
+static int waits_for_the_first(void *arg)
+{
+	struct co_future *fs[] = { future_new(), future_new(), future_new(), future_new(), arg };
+
+	co_set_result(fs[0], 1);
+	return co_wait(fs, 5, CO_FIRST_COMPLETED, CLOCK_NEVER);
+}
+
 static int gathers(void *arg)
 {
 	struct co_future *f = arg;
@@ -425,7 +434,7 @@ static void test_coro_misuse_await_from_the_wrong_thread(void **state)
 
 static void test_coro_misuse_wait_from_the_wrong_thread(void **state)
 {
-	co_body_fn *bodies[] = { waits, gathers, shields, adds_to_a_waitset, takes_as_completed, adds_a_callback };
+	co_body_fn *bodies[] = { waits, waits_for_the_first, gathers, shields, adds_to_a_waitset, takes_as_completed, adds_a_callback };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {

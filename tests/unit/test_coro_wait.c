@@ -377,7 +377,7 @@ TEST(test_coro_wait_first_of_many_is_done)
 	return 0;
 }
 
-/* Others drop the last references of all kinds of members, and two waits have them. */
+/* Others drop the last references of members, pending and done, and two waits have them. */
 TEST(test_coro_wait_first_of_many_holds_members)
 {
 	struct waiting w = six_futures();
@@ -395,6 +395,35 @@ TEST(test_coro_wait_first_of_many_holds_members)
 	EXPECT_TRACE("wait wait waited waited");
 	co_unref(a);
 	co_unref(b);
+	return 0;
+}
+
+/* A member that is a gather, or a shield of one: regression, the wait did not count as its reader, and results were not written. */
+TEST(test_coro_wait_first_of_many_reads_a_gather)
+{
+	for (int shields = 0; shields < 2; shields++) {
+		struct waiting w = six_futures();
+		struct co_future *child[] = { future_new(), future_new() }, *gather, *t;
+		int results[] = { -7, -7 };
+
+		gather = co_gather(child, 2, true, results);
+		co_unref(w.t[1]);
+		w.t[1] = shields ? co_shield(gather) : co_ref(gather);
+		CHECK(gather != NULL && w.t[1] != NULL);
+		co_set_result(w.t[0], 1);
+		t = spawn(waits_for_first, &w);
+		yield_times(1);
+		co_unref(gather);
+		unref_all(w.t, 6);
+		co_set_result(child[0], 11);
+		co_set_result(child[1], 22);
+		EXPECT(co_await(t) >= 1);
+		EXPECT_INT(results[0], 11);
+		EXPECT_INT(results[1], 22);
+		EXPECT_TRACE("wait waited");
+		co_unref(t);
+		unref_all(child, 2);
+	}
 	return 0;
 }
 
@@ -540,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_coro_wait_holds_members),
 		cmocka_unit_test(test_coro_wait_first_of_many_is_done),
 		cmocka_unit_test(test_coro_wait_first_of_many_holds_members),
+		cmocka_unit_test(test_coro_wait_first_of_many_reads_a_gather),
 		cmocka_unit_test(test_coro_wait_first_of_many_cancelled),
 		cmocka_unit_test(test_coro_wait_first_completed_loop),
 		cmocka_unit_test(test_coro_wait_sleep),
