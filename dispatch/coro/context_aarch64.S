@@ -6,7 +6,7 @@
 
 	.text
 
-/* void co_context_switch(struct co_context *from, const struct co_context *to) */
+/* int co_context_switch(struct co_context *from, const struct co_context *to, int value) */
 	.globl co_context_switch
 	.hidden co_context_switch
 	.type co_context_switch, %function
@@ -30,6 +30,7 @@ co_context_switch:
 	ldr x9, [x1]
 	mov x10, sp
 	str x10, [x0]
+	mov w0, w2
 	mov sp, x9
 	/* The other stack looks the same. */
 	ldp x19, x20, [sp, #16]
@@ -89,6 +90,19 @@ co_context_make:
 	ret
 	.cfi_endproc
 	.size co_context_make, . - co_context_make
+
+/* void *co_context_pc(const struct co_context *c): x30 as it was stored */
+	.globl co_context_pc
+	.hidden co_context_pc
+	.type co_context_pc, %function
+	.p2align 4
+co_context_pc:
+	.cfi_startproc
+	ldr x9, [x0]
+	ldr x0, [x9, #8]
+	ret
+	.cfi_endproc
+	.size co_context_pc, . - co_context_pc
 
 /* void *co_context_frame(const struct co_context *c): x29 as it was stored */
 	.globl co_context_frame

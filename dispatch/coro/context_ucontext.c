@@ -32,13 +32,23 @@ void co_context_make(struct co_context *c, void *bottom, void *top, void (*entry
 	c->sp = uc;
 }
 
-void co_context_switch(struct co_context *from, const struct co_context *to)
+static _Thread_local int handed_over;   /* from one side of a switch to the other */
+
+int co_context_switch(struct co_context *from, const struct co_context *to, int value)
 {
 	ucontext_t here;
 
 	/* cppcheck-suppress autoVariables ; whoever switches back resumes this frame */
 	from->sp = &here;
+	handed_over = value;
 	CHECK(swapcontext(&here, to->sp) == 0);
+	return handed_over;
+}
+
+void *co_context_pc(const struct co_context *c)
+{
+	(void)c;
+	return NULL;
 }
 
 void *co_context_frame(const struct co_context *c)

@@ -6,13 +6,14 @@
 
 	.text
 
-/* void co_context_switch(struct co_context *from, const struct co_context *to) */
+/* int co_context_switch(struct co_context *from, const struct co_context *to, int value) */
 	.globl co_context_switch
 	.hidden co_context_switch
 	.type co_context_switch, @function
 	.p2align 4
 co_context_switch:
 	.cfi_startproc
+	movl %edx, %eax
 	movq (%rsi), %rdx
 	pushq %rbp
 	.cfi_adjust_cfa_offset 8
@@ -96,6 +97,19 @@ co_context_make:
 	retq
 	.cfi_endproc
 	.size co_context_make, . - co_context_make
+
+/* void *co_context_pc(const struct co_context *c): the return address of the switch */
+	.globl co_context_pc
+	.hidden co_context_pc
+	.type co_context_pc, @function
+	.p2align 4
+co_context_pc:
+	.cfi_startproc
+	movq (%rdi), %rax
+	movq 48(%rax), %rax
+	retq
+	.cfi_endproc
+	.size co_context_pc, . - co_context_pc
 
 /* void *co_context_frame(const struct co_context *c): rbp as it was pushed */
 	.globl co_context_frame

@@ -141,6 +141,7 @@ static void print_task(const struct co_loop *loop, const struct co_task *task, u
 		return;
 	walk.low = task->stack->bottom;
 	walk.high = task->stack->top;
+	walk.pc = loop->current == task ? NULL : co_context_pc(&task->context);
 	walk.frame = loop->current == task ? __builtin_frame_address(0) : co_context_frame(&task->context);
 	for (unsigned i = 0; i < CO_FRAMES_MAX && (pc = co_walk_next(&walk)) != NULL; i++) {
 		co_walk_describe(pc, text, sizeof text);

@@ -43,7 +43,8 @@ struct co_task {
 	unsigned cancelling;            /* requests */
 	bool must_cancel;               /* one is to be delivered at the next suspension */
 	bool finished;
-	int rc;                         /* the body's, before its end that of co_fail() */
+	bool has_words;                 /* co_fail() was called */
+	int saved_errno;                /* while it is suspended */
 	unsigned n_scopes;              /* timeouts and groups that were entered and not left */
 	/* Up to here, two cache lines, all that a cancel needs. */
 	struct list all;
@@ -53,7 +54,8 @@ struct co_task {
 	const char *name;
 	const char *why;                /* what it waits for, in a word */
 	int64_t born_us;
-	const char *fail_text;          /* co_fail()'s words */
+	const char *fail_text;          /* co_fail()'s words, and the code that they go with */
+	int fail_rc;
 	struct co_fiber fiber;
 	char name_buf[CO_TASK_NAME];
 };
@@ -172,7 +174,11 @@ static inline void co_future_drop(struct co_future *f)
 }
 
 /* task.c */
-void co_task_step(struct co_loop *loop, struct co_task *task);
+/* False: it was cancelled before its first step, and is done. */
+bool co_task_begin(struct co_loop *loop, struct co_task *task);
+/* Until it suspends; or finishes: then what its body returned, for co_task_end(). */
+int co_task_run(struct co_loop *loop, struct co_task *task);
+void co_task_end(struct co_loop *loop, struct co_task *task, int rc);
 bool co_task_cancel(struct co_task *task, const char *text);
 struct co_future *co_task_vnew(const struct co_site *site, co_body_fn *body, void *arg, const char *name_fmt, va_list ap) MUST_CHECK;
 void co_task_destroy(struct co_task *task);
@@ -190,7 +196,7 @@ static inline const struct co_task *co_task_of_const(const struct co_future *f)
 /* The words that go with the code, NULL: none; what co_fail() said of another one was got over. */
 static inline const char *co_task_fail_text(const struct co_task *task, int rc)
 {
-	return task->rc == rc ? task->fail_text : NULL;
+	return task->has_words && task->fail_rc == rc ? task->fail_text : NULL;
 }
 
 /* wait.c: a future on a task's stack that a timer ends. */

@@ -44,7 +44,8 @@ static struct co_task *task_new(const struct co_site *site, co_body_fn *body, vo
 	task->must_cancel = false;
 	task->finished = false;
 	task->n_scopes = 0;
-	task->rc = 0;
+	task->has_words = false;
+	task->saved_errno = 0;
 	list_append(&loop->tasks, &task->all);
 	loop->n_tasks++;
 	co_loop_ready(loop, &task->wake);
@@ -137,8 +138,9 @@ int co_fail(int err, const char *text)
 	struct co_future *self = co_task_current();
 
 	CHECK(self != NULL && err < 0);
+	co_task_of(self)->has_words = true;
 	co_task_of(self)->fail_text = text;
-	co_task_of(self)->rc = err;
+	co_task_of(self)->fail_rc = err;
 	return err;
 }
 
@@ -160,11 +162,13 @@ unsigned co_task_cancelling(const struct co_future *task)
 
 /* ---- running ---- */
 
-static void leave(struct co_loop *loop, struct co_task *task)
+/* The last act of whoever suspends; what it returns then is found on the loop's side, by resume(). */
+static inline int leave(struct co_loop *loop, struct co_task *task, int value)
 {
 	co_fiber_leave(&task->fiber, &loop->fiber, task->finished);
-	co_context_switch(&task->context, &loop->context);
+	value = co_context_switch(&task->context, &loop->context, value);
 	co_fiber_arrive(&task->fiber, &loop->fiber);
+	return value;
 }
 
 /* The first frame of every task. */
@@ -178,10 +182,9 @@ static void entry(void *arg)
 	rc = task->body(task->arg);
 	if (rc < 0 && rc != -ECANCELED)
 		task->future.text = co_task_fail_text(task, rc);
-	task->rc = rc;
 	CHECK(task->n_scopes == 0, "task \"%s\" ends inside a timeout or a group: every way out must leave it", task->name);
 	task->finished = true;
-	leave(loop, task);
+	leave(loop, task, rc);
 	CHECK(!task->finished, "task \"%s\" ran on after its end", task->name);
 }
 
@@ -202,65 +205,81 @@ static void finish(struct co_loop *loop, struct co_task *task, int rc)
 	co_unref(&task->future);
 }
 
-static void begin(struct co_loop *loop, struct co_task *task)
+bool co_task_begin(struct co_loop *loop, struct co_task *task)
 {
 	struct co_stack *stack = task->context.sp;
+	bool own = task->site->stack_kib > 0;
 
-	if (__builtin_expect(task->site->stack_kib == 0, 1))
-		stack = co_stack_get(&loop->stacks);
-	else
+	if (task->must_cancel) {
 		co_stack_unpromise(&loop->stacks);
+		if (own)
+			co_stack_put(&loop->stacks, stack, task->name);
+		finish(loop, task, -ECANCELED);
+		return false;
+	}
+	if (__builtin_expect(own, 0))
+		co_stack_unpromise(&loop->stacks);
+	else
+		stack = co_stack_get(&loop->stacks);
 	stack->cleared = loop->marks != NULL;
 	if (__builtin_expect(stack->cleared, 0))
 		co_stack_clear(stack);
 	task->stack = stack;
 	co_context_make(&task->context, stack->bottom, stack->top, entry, task);
 	co_fiber_init(&task->fiber, stack->bottom, stack->top);
+	return true;
 }
 
-void co_task_step(struct co_loop *loop, struct co_task *task)
+/* The second half of co_await() and co_yield(): what they return. On the loop's side, so that nothing of them is left on a parked stack and
+ * the switch's jump goes right to their caller. */
+static int resume(struct co_task *task)
 {
-	if (__builtin_expect(task->stack == NULL, 0)) {
-		if (task->must_cancel) {
-			co_stack_unpromise(&loop->stacks);
-			if (task->site->stack_kib > 0)
-				co_stack_put(&loop->stacks, task->context.sp, task->name);
-			finish(loop, task, -ECANCELED);
-			return;
-		}
-		begin(loop, task);
-	}
+	struct co_future *f = task->awaiting;
+	bool must_cancel = task->must_cancel;
+	int rc;
+
+	task->must_cancel = false;
+	if (f == NULL)
+		return must_cancel ? -ECANCELED : 0;
+	task->awaiting = NULL;
+	rc = co_result(f);
+	if (must_cancel)
+		rc = -ECANCELED;
+	else if (rc == -ECANCELED)              /* a gather's cancelled error as well */
+		task->future.text = f->text;
+	co_future_drop(f);
+	return rc;
+}
+
+int co_task_run(struct co_loop *loop, struct co_task *task)
+{
+	int value = resume(task);
+
 	loop->current = task;
 	loop->switches_total++;
+	errno = task->saved_errno;
 	co_fiber_leave(&loop->fiber, &task->fiber, 0);
-	co_context_switch(&loop->context, &task->context);
+	value = co_context_switch(&loop->context, &task->context, value);
 	co_fiber_arrive(&loop->fiber, NULL);
-	loop->current = NULL;
-	if (!task->finished)
-		return;
+	return value;
+}
+
+void co_task_end(struct co_loop *loop, struct co_task *task, int rc)
+{
 	co_fiber_fini(&task->fiber);
 	if (__builtin_expect(task->stack->cleared, 0) && loop->marks != NULL)
 		co_marks_note(loop->marks, task);
 	co_stack_put(&loop->stacks, task->stack, task->name);
 	task->stack = NULL;
-	finish(loop, task, task->rc);
+	finish(loop, task, rc);
 }
 
 /* ---- suspending ---- */
-
-static bool take_cancel(struct co_task *task)
-{
-	bool must = task->must_cancel;
-
-	task->must_cancel = false;
-	return must;
-}
 
 int co_await_for(struct co_future *f, const char *why)
 {
 	struct co_loop *loop = co_loop_current();
 	struct co_task *task;
-	int rc, saved_errno;
 
 	CHECK_OURS(f, loop);
 	if (f->state != CO_PENDING)
@@ -268,23 +287,14 @@ int co_await_for(struct co_future *f, const char *why)
 	CHECK(loop->current != NULL, "\"%s\" is awaited outside a task", f->kind == CO_KIND_EMBEDDED ? why : co_future_name(f));
 	task = loop->current;
 	CHECK(f != &task->future, "task \"%s\" awaits itself", task->name);
-	saved_errno = errno;
+	task->saved_errno = errno;
 	f->refs++;
 	list_append(&f->done, &task->wake.node);
 	task->awaiting = f;
 	task->why = why;
 	if (task->must_cancel && co_cancel_text(f, task->future.text))
 		task->must_cancel = false;
-	leave(loop, task);
-	task->awaiting = NULL;
-	rc = co_result(f);
-	if (take_cancel(task))
-		rc = -ECANCELED;
-	else if (rc == -ECANCELED)              /* a gather's cancelled error as well */
-		task->future.text = f->text;
-	co_unref(f);
-	errno = saved_errno;
-	return rc;
+	return leave(loop, task, 0);
 }
 
 int co_await(struct co_future *f)
@@ -298,12 +308,10 @@ int co_yield(void)
 {
 	struct co_loop *loop = co_loop_get();
 	struct co_task *task = loop->current;
-	int saved_errno = errno;
 
 	CHECK(task != NULL, "a yield outside a task");
+	task->saved_errno = errno;
 	task->why = "yield";
 	co_loop_ready(loop, &task->wake);
-	leave(loop, task);
-	errno = saved_errno;
-	return take_cancel(task) ? -ECANCELED : 0;
+	return leave(loop, task, 0);
 }

@@ -33,7 +33,7 @@ static void bounce(void *arg)
 {
 	(void)arg;
 	for (;;)
-		co_context_switch(&there, &here);
+		co_context_switch(&there, &here, 0);
 }
 
 static double bare_switch(void)
@@ -44,7 +44,7 @@ static double bare_switch(void)
 
 	co_context_make(&there, stack, stack + sizeof stack, bounce, NULL);
 	for (int i = 0; i < N; i++)
-		co_context_switch(&here, &there);
+		co_context_switch(&here, &there, 0);
 	return ns_each(start_us, N * 2.0);
 }
 
