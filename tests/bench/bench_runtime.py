@@ -216,8 +216,9 @@ def verdict(results):
     bar(4, "the same by waitset", over(first, m("coro", "waitset_s")), 1000, least=True)
     bar(5, f"bytes of each of {PARKED} parked tasks", m("coro", f"parked_{PARKED}_bytes"), 4600)
     bar(5, "CPU time to park them over that of bare stacks", over(m("coro", f"park_{PARKED}_cpu_s"), m("bare", f"park_{PARKED}_cpu_s")), 1.3)
-    bar(6, "cancel of 100,000 over that of 10,000 on one future", over(m("coro", "cancel_100k_ms"), m("coro", "cancel_10k_ms")), 12)
-    bar(6, "the same where each waits by wait(), so that the future lives on and loses its waiters one by one",
-        over(m("coro", "unwait_100k_ms"), m("coro", "unwait_10k_ms")), 12)
+    for when, metric in (("right after parking, 10,000 still in the caches", "%s_%s_ms"), ("after other work, both in memory", "%s_waited_%s_ms")):
+        for what, text in (("cancel", "on one future"), ("unwait", "each by wait(), so that the future lives on and loses them one by one"),
+                           ("leave", "on one event")):
+            bar(6, f"cancel of 100,000 over that of 10,000, {text}; {when}",
+                over(m("coro", metric % (what, "100k")), m("coro", metric % (what, "10k"))), 12)
     bar(6, "cancel in instructions a task, of 100,000 over 10,000", over(m("coro", "cancel_instr_100k"), m("coro", "cancel_instr_10k")), 1.2)
-    bar(6, "the time on one event", over(m("coro", "leave_100k_ms"), m("coro", "leave_10k_ms")), 12)

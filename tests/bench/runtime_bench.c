@@ -1,8 +1,9 @@
 /*
  * runtime_bench.c: the runtime under many tasks: wait(FIRST_COMPLETED) in a loop and a waitset over 8,000 tasks, a cancel of n tasks that
  * wait for one future, parked tasks' memory beside a bare loop that maps, guards and touches stacks, and the switch and the life of a
- * thread and a ucontext beside. Prints `subject metric value` lines. Without arguments the
- * waits, ucontext and threads; `storms`; `parked N`, `bare N`; `waitset N`, `cancel N` once, for callgrind; `hold MB`, see there.
+ * thread and a ucontext beside. Prints `subject metric value` lines. Without arguments the waits, ucontext and threads; `storms`, each
+ * right after parking and, `_waited`, after other work; `parked N`, `bare N`; `waitset N`, `cancel N` once, for callgrind; `hold MB`,
+ * see there.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -17,7 +18,7 @@
 #include "daemon/base/clock.h"
 #include "dispatch/coro/coro.h"
 
-enum { STORM_ROUNDS = 7, STORM_TASKS = 100000 };
+enum { STORM_ROUNDS = 7, STORM_TASKS = 100000, OTHER_WORK_MB = 256 };
 
 static int64_t start_us;
 
@@ -163,8 +164,23 @@ static int awaits_event(void *arg)
 	return co_event_wait(&event, CLOCK_NEVER);
 }
 
+/*
+ * What was parked right before is in the caches still, if it fits: 10,000 tasks do, 100,000 don't, and neighbours decide how many would.
+ * Tasks that have waited while other work was done are found in memory, however few: the same state for any n.
+ */
+static void other_work(void)
+{
+	static unsigned char *memory;
+	static unsigned char round;
+
+	if (memory == NULL)
+		memory = malloc((size_t)OTHER_WORK_MB << 20);
+	CHECK(memory != NULL);
+	memset(memory, ++round, (size_t)OTHER_WORK_MB << 20);
+}
+
 /* CPU ms to cancel n tasks that wait for one thing, the last first, and to see each end. */
-static double storm(int n, co_body_fn *body)
+static double storm(int n, co_body_fn *body, bool waited)
 {
 	struct co_future **t;
 	double from_us, ms;
@@ -174,6 +190,8 @@ static double storm(int n, co_body_fn *body)
 	CHECK(shared != NULL);
 	t = spawn_all(n, body, NULL);
 	co_yield();
+	if (waited)
+		other_work();
 	from_us = cpu_us();
 	for (int i = n; i-- > 0;)
 		co_cancel(t[i]);
@@ -193,7 +211,7 @@ struct record {
 	_Alignas(256) char line[4][64];
 };
 
-static double floor_storm(int n)
+static double floor_storm(int n, bool waited)
 {
 	enum { STACK = 65536, TOP = STACK - 1024, MANY = 128 };
 	char *stacks = mmap(NULL, (size_t)n * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -205,6 +223,8 @@ static double floor_storm(int n)
 	memset(task, 1, (size_t)n * sizeof *task);
 	for (int i = 0; i < n; i++)
 		memset(stacks + (size_t)i * STACK + TOP, 1, 3 * 64);
+	if (waited)
+		other_work();
 	from_us = cpu_us();
 	for (int i = n; i-- > 0;)
 		task[i].line[0][0] = task[i].line[1][0]++;
@@ -228,7 +248,7 @@ static double floor_storm(int n)
 
 /* ms of one storm: the least of several rounds, for neighbours and cold memory only ever add. A round lasts as long for few tasks as for
  * many: a short one would slip between the neighbours' turns more often, and the many look worse than they are. */
-static double least_storm(int n, co_body_fn *body)     /* NULL: the floor's */
+static double least_storm(int n, co_body_fn *body, bool waited)        /* NULL: the floor's */
 {
 	int each = n < STORM_TASKS ? STORM_TASKS / n : 1;
 	double least_ms = 1e9;
@@ -237,29 +257,37 @@ static double least_storm(int n, co_body_fn *body)     /* NULL: the floor's */
 		double ms = 0;
 
 		for (int k = 0; k < each; k++)
-			ms += body != NULL ? storm(n, body) : floor_storm(n);
+			ms += body != NULL ? storm(n, body, waited) : floor_storm(n, waited);
 		least_ms = ms < least_ms ? ms : least_ms;
 	}
 	return least_ms / each;
 }
 
+static void print_storms(const char *subject, const char *what, co_body_fn *body, bool waited)
+{
+	char metric[32];
+
+	for (int n = STORM_TASKS / 10; n <= STORM_TASKS; n *= 10) {
+		snprintf(metric, sizeof metric, "%s%s_%dk_ms", what, waited ? "_waited" : "", n / 1000);
+		print(subject, metric, least_storm(n, body, waited));
+	}
+}
+
 static int storms(void *arg)
 {
 	(void)arg;
-	print("coro", "cancel_10k_ms", least_storm(10000, awaits_shared));
-	print("coro", "cancel_100k_ms", least_storm(100000, awaits_shared));
-	print("coro", "unwait_10k_ms", least_storm(10000, waits_for_shared));
-	print("coro", "unwait_100k_ms", least_storm(100000, waits_for_shared));
-	print("coro", "leave_10k_ms", least_storm(10000, awaits_event));
-	print("coro", "leave_100k_ms", least_storm(100000, awaits_event));
-	print("floor", "cancel_10k_ms", least_storm(10000, NULL));
-	print("floor", "cancel_100k_ms", least_storm(100000, NULL));
+	for (int waited = 0; waited < 2; waited++) {
+		print_storms("coro", "cancel", awaits_shared, waited);
+		print_storms("coro", "unwait", waits_for_shared, waited);
+		print_storms("coro", "leave", awaits_event, waited);
+		print_storms("floor", "cancel", NULL, waited);
+	}
 	return 0;
 }
 
 static int one_storm(void *arg)
 {
-	print("coro", "cancel_ms", storm(*(int *)arg, awaits_shared));
+	print("coro", "cancel_ms", storm(*(int *)arg, awaits_shared, false));
 	return 0;
 }
 
