@@ -18,17 +18,15 @@ enum {
 	SLAB_STACKS = 32,
 	/* Of each 64 KiB of address space the guard is one page of 4 KiB; where pages are larger both are rounded up to them. */
 	LEAST_GUARD_BYTES = 4096,
-	/* Ended tasks' stacks that keep their memory: so many, or this part of all, for many come and go by many; beyond it goes back to the
-	 * system. */
-	WARM_LEAST_MAX = 1024,
-	WARM_PART = 8,
+	/* Ended tasks' stacks that keep their memory; beyond it goes back to the system. */
+	WARM_MAX = 1024,
 	/* They go so many at a time: neighbours as one range, and fewer calls. */
 	RELEASE_MANY = 128,
 	ZERO_WORDS = 16,
 	COLOURS = 48,
 	/* Slabs unmapped in one trim, so that it does not hold up the loop. */
 	TRIM_SLABS = 64,
-	TRIM_STACKS = 1024,
+	TRIM_STACKS = 256,
 };
 
 struct co_stack_slab {
@@ -338,13 +336,6 @@ static void cool(struct co_stacks *s, struct co_stack **at, size_t n)
 	co_pages_release_many(pages, merge_pages(pages, n_pages));
 }
 
-static size_t warm_max(const struct co_stacks *s)
-{
-	size_t part = s->n_total / WARM_PART;
-
-	return part > WARM_LEAST_MAX ? part : WARM_LEAST_MAX;
-}
-
 void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name)
 {
 	if (stack->guard == CO_STACK_UNGUARDED)
@@ -356,7 +347,7 @@ void co_stack_put(struct co_stacks *s, struct co_stack *stack, const char *name)
 	s->n_free++;
 	stack->next = s->warm;
 	s->warm = stack;
-	if (++s->n_warm >= warm_max(s) + RELEASE_MANY)
+	if (++s->n_warm == WARM_MAX + RELEASE_MANY)
 		cool(s, &s->warm, RELEASE_MANY);
 }
 

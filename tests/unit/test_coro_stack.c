@@ -227,34 +227,6 @@ static void test_coro_stack_burst(void **state)
 	co_stacks_fini(&s);
 }
 
-/* Of many stacks a part stays warm for the next ones, of few up to 1,024; what nobody needs goes back by and by. */
-static void test_coro_stack_warm_part(void **state)
-{
-	enum { LEAST = 1024, AT_ONCE = 128 };
-	static const size_t few = 4096, many = 16384;
-	static struct co_stack *stack[16384];
-
-	(void)state;
-	for (size_t n = few; n <= many; n += many - few) {
-		size_t want = n / 8 > LEAST ? n / 8 : LEAST;
-		struct co_stacks s;
-
-		co_stacks_init(&s);
-		for (size_t i = 0; i < n; i++)
-			assert_int_equal(co_stack_promise(&s), 0);
-		for (size_t i = 0; i < n; i++)
-			stack[i] = co_stack_get(&s);
-		for (size_t i = 0; i < n; i++)
-			co_stack_put(&s, stack[i], "burst");
-		assert_true(s.n_warm >= want && s.n_warm < want + AT_ONCE);
-		co_stacks_trim(&s, false);              /* they were needed since the last one */
-		for (int i = 0; i < 3; i++)
-			co_stacks_trim(&s, false);
-		assert_int_equal(s.n_warm, 0);
-		co_stacks_fini(&s);
-	}
-}
-
 /* The guards of a slab that was prepared as a whole and gave its memory back. */
 static void test_coro_stack_burst_guards(void **state)
 {
@@ -486,7 +458,6 @@ int main(void)
 		cmocka_unit_test(test_coro_stack_zero_words),
 		cmocka_unit_test(test_coro_stack_crowd),
 		cmocka_unit_test(test_coro_stack_burst),
-		cmocka_unit_test(test_coro_stack_warm_part),
 		cmocka_unit_test(test_coro_stack_burst_guards),
 		cmocka_unit_test(test_coro_guard_asks_again_after_a_shortage),
 		cmocka_unit_test(test_coro_pool_sizes),
