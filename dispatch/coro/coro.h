@@ -132,7 +132,8 @@ struct co_loop_stats {
 };
 void co_loop_stats(struct co_loop *loop, struct co_loop_stats *ret_stats);
 
-/* Called once for a failed future whose error nobody looked at when its last reference goes; the default writes a line to stderr. */
+/* Called once for a failed future whose error nobody looked at when its last reference goes, outside tasks: it must not suspend. The
+ * default writes a line to stderr. */
 typedef void(co_unretrieved_fn)(const char *name, int err, void *arg);
 void co_loop_on_unretrieved(struct co_loop *loop, co_unretrieved_fn *fn, void *arg);
 

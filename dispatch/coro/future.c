@@ -74,19 +74,29 @@ static void let_go(struct co_future *f)
 	}
 }
 
+/* The callback may run on a task's stack or on the loop's: outside tasks by word on both, so that suspending in it is a failed check. */
+static void tell_unretrieved(struct co_loop *loop, struct co_future *f)
+{
+	struct co_task *current = loop->current;
+
+	f->retrieved = true;
+	if (loop->on_unretrieved == NULL) {
+		fprintf(stderr, "coro: error %d of \"%s\" was never retrieved: %s\n", -f->result, co_future_name(f), co_error_text(f));
+		return;
+	}
+	loop->current = NULL;
+	loop->on_unretrieved(co_future_name(f), f->result, loop->on_unretrieved_arg);
+	loop->current = current;
+}
+
 static void destroy(struct co_future *f)
 {
 	struct co_loop *loop = f->loop;
 
 	CHECK(f->kind != CO_KIND_TASK || f->state != CO_PENDING, "the last reference of task \"%s\" is dropped while it is not done: that "
 	      "one is its loop's", co_future_name(f));
-	if (f->state == CO_FAILED && !f->retrieved) {
-		f->retrieved = true;
-		if (loop->on_unretrieved != NULL)
-			loop->on_unretrieved(co_future_name(f), f->result, loop->on_unretrieved_arg);
-		else
-			fprintf(stderr, "coro: error %d of \"%s\" was never retrieved: %s\n", -f->result, co_future_name(f), co_error_text(f));
-	}
+	if (f->state == CO_FAILED && !f->retrieved)
+		tell_unretrieved(loop, f);
 	switch ((enum co_future_kind)f->kind) {
 	case CO_KIND_FUTURE:
 		co_pool_release(&loop->pool, f, sizeof *f);

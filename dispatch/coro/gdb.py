@@ -55,14 +55,13 @@ def word(at):
 
 
 def registers(task):
-    """What the switch would load (context_*.S): name -> value."""
-    sp = int(task["context"]["sp"])
+    """What they are at the start of the switch that it waits in (context_*.S), so that gdb takes its caller for one: name -> value."""
+    sp, switch = int(task["context"]["sp"]), int(gdb.parse_and_eval("(unsigned long)&co_context_switch"))
     arch = gdb.selected_frame().architecture().name()
     if arch.startswith("aarch64"):
-        return {"sp": sp + 160, "x29": word(sp), "pc": word(sp + 8)}
-    names = ["r15", "r14", "r13", "r12", "rbx", "rbp", "rip"]
-    regs = {name: word(sp + 8 * i) for i, name in enumerate(names)}
-    regs["rsp"] = sp + 56
+        return {"sp": sp + 160, "x29": word(sp), "x30": word(sp + 8), "pc": switch}
+    regs = {name: word(sp + 8 * i) for i, name in enumerate(["r15", "r14", "r13", "r12", "rbx", "rbp"])}
+    regs.update(rsp=sp + 48, rip=switch)
     return regs
 
 
@@ -102,10 +101,9 @@ class Backtrace(gdb.Command):
     def invoke(self, arg, from_tty):
         _, task = pick(arg)
         regs, stack = registers(task), task["stack"].dereference()
-        frame, pc = regs.get("rbp", regs.get("x29")), regs.get("rip", regs.get("pc"))
+        frame, pc = regs.get("rbp", regs.get("x29")), regs.get("x30") or word(regs["rsp"])
         for i in range(64):
-            where = gdb.find_pc_line(pc - (i > 0))
-            block = gdb.block_for_pc(pc - (i > 0))
+            where, block = gdb.find_pc_line(pc - 1), gdb.block_for_pc(pc - 1)       # where it returns to: behind the call
             while block is not None and block.function is None:
                 block = block.superblock
             print("#%-2d 0x%x %s%s" % (i, pc, block.function if block else "?",

@@ -43,7 +43,7 @@ struct co_task {
 	unsigned cancelling;            /* requests */
 	bool must_cancel;               /* one is to be delivered at the next suspension */
 	bool finished;
-	bool has_words;                 /* co_fail() was called */
+	bool has_words;                 /* co_fail() was called: its two fields, in a line that else is not touched, are set */
 	int saved_errno;                /* while it is suspended */
 	unsigned n_scopes;              /* timeouts and groups that were entered and not left */
 	/* Up to here, two cache lines, all that a cancel needs. */
@@ -167,17 +167,18 @@ void co_done_run(struct co_item *item);
 /* co_unref() for loops over many: the call only where something may follow. */
 static inline void co_future_drop(struct co_future *f)
 {
-	if (__builtin_expect(f->refs == 1 || f->kind >= CO_KIND_GATHER, 0))
+	if (__builtin_expect(f->refs <= 1 || f->kind >= CO_KIND_GATHER, 0))
 		co_unref(f);
 	else
 		f->refs--;
 }
 
 /* task.c */
-/* False: it was cancelled before its first step, and is done. */
+/* False: it was cancelled before its first step, is done, and may be gone. */
 bool co_task_begin(struct co_loop *loop, struct co_task *task);
 /* Until it suspends; or finishes: then what its body returned, for co_task_end(). */
 int co_task_run(struct co_loop *loop, struct co_task *task);
+/* It may be gone afterwards. */
 void co_task_end(struct co_loop *loop, struct co_task *task, int rc);
 bool co_task_cancel(struct co_task *task, const char *text);
 struct co_future *co_task_vnew(const struct co_site *site, co_body_fn *body, void *arg, const char *name_fmt, va_list ap) MUST_CHECK;

@@ -162,13 +162,13 @@ unsigned co_task_cancelling(const struct co_future *task)
 
 /* ---- running ---- */
 
-/* The last act of whoever suspends; what it returns then is found on the loop's side, by resume(). */
-static inline int leave(struct co_loop *loop, struct co_task *task, int value)
+/* The last act of whoever suspends; what it returns then is found on the loop's side, by resume(). `rc`: at the body's end, its. */
+static inline int leave(struct co_loop *loop, struct co_task *task, int rc)
 {
 	co_fiber_leave(&task->fiber, &loop->fiber, task->finished);
-	value = co_context_switch(&task->context, &loop->context, value);
+	rc = co_context_switch(&task->context, &loop->context, rc);
 	co_fiber_arrive(&task->fiber, &loop->fiber);
-	return value;
+	return rc;
 }
 
 /* The first frame of every task. */
@@ -253,15 +253,16 @@ static int resume(struct co_task *task)
 
 int co_task_run(struct co_loop *loop, struct co_task *task)
 {
-	int value = resume(task);
+	int rc;
 
-	loop->current = task;
+	loop->current = task;           /* from here on, for failed checks */
 	loop->switches_total++;
+	rc = resume(task);
 	errno = task->saved_errno;
 	co_fiber_leave(&loop->fiber, &task->fiber, 0);
-	value = co_context_switch(&loop->context, &task->context, value);
+	rc = co_context_switch(&loop->context, &task->context, rc);
 	co_fiber_arrive(&loop->fiber, NULL);
-	return value;
+	return rc;
 }
 
 void co_task_end(struct co_loop *loop, struct co_task *task, int rc)

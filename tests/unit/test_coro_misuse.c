@@ -49,6 +49,25 @@ MISUSE(test_coro_misuse_result_of_a_pending_one, "result of a future that is not
 	return co_result(future_new());
 }
 
+/* What an await holds is let go on the loop's side, in the task's name. */
+static void loses_count(void *arg)
+{
+	struct co_future *f = arg;
+
+	co_set_result(f, 7);
+	f->refs = 0;            /* as an unref too many leaves it */
+}
+
+MISUSE(test_coro_misuse_unref_too_often, "a reference is dropped once too often")
+{
+	static struct co_call call;
+	struct co_future *f = future_new();
+
+	co_call_init(&call, loses_count, f);
+	co_call_soon(&call);
+	return co_await(f);
+}
+
 MISUSE(test_coro_misuse_group_left_by_another, "a task group is left by the task that entered it")
 {
 	static struct co_group g;
@@ -204,6 +223,30 @@ static void test_coro_misuse_await_outside_a_task(void **state)
 	(void)state;
 	aborts(schedules_an_await, "\"child\" is awaited outside a task");
 	assert_null(strstr(text, "(in task"));
+}
+
+/* Told on whatever stack the last reference goes: suspending would be another's end there. */
+static void suspends_when_told(const char *name, int err, void *arg)
+{
+	(void)name, (void)err, (void)arg;
+	(void)co_yield();
+}
+
+static int drops_an_error(void *arg)
+{
+	struct co_future *f = future_new();
+
+	(void)arg;
+	co_loop_on_unretrieved(co_loop_current(), suspends_when_told, NULL);
+	co_set_error(f, -EIO);
+	co_unref(f);
+	return 0;
+}
+
+static void test_coro_misuse_suspends_when_told_of_an_error(void **state)
+{
+	(void)state;
+	aborts(drops_an_error, "a yield outside a task");
 }
 
 static void sleeps_in_a_callback(void *arg)
@@ -460,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_coro_misuse_error_as_result),
 		cmocka_unit_test(test_coro_misuse_result_as_error),
 		cmocka_unit_test(test_coro_misuse_result_of_a_pending_one),
+		cmocka_unit_test(test_coro_misuse_unref_too_often),
 		cmocka_unit_test(test_coro_misuse_group_left_by_another),
 		cmocka_unit_test(test_coro_misuse_ends_inside_a_timeout),
 		cmocka_unit_test(test_coro_misuse_ends_inside_a_group),
@@ -474,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_coro_misuse_cancels_a_circle_through_a_gather),
 		cmocka_unit_test(test_coro_misuse_cancels_a_circle_with_words),
 		cmocka_unit_test(test_coro_misuse_await_outside_a_task),
+		cmocka_unit_test(test_coro_misuse_suspends_when_told_of_an_error),
 		cmocka_unit_test(test_coro_misuse_sleep_outside_a_task),
 		cmocka_unit_test(test_coro_misuse_unref_of_a_living_task),
 		cmocka_unit_test(test_coro_misuse_unref_of_what_is_awaited),
