@@ -272,6 +272,22 @@ static void test_coro_stack_burst_guards(void **state)
 	co_stacks_fini(&s);
 }
 
+/* Regression: LSan, which reads parked stacks for what they know of, ran into their guards and died: in any program that ends beside a loop. */
+static void test_coro_stack_is_read_by_lsan(void **state)
+{
+	(void)state;
+#if CO_ASAN
+	struct co_stacks s;
+
+	co_stacks_init(&s);
+	assert_non_null(get(&s));
+	assert_int_equal(__lsan_do_recoverable_leak_check(), 0);
+	co_stacks_fini(&s);
+#else
+	skip();
+#endif
+}
+
 /* Regression: memory that ran short for one call made every later burst ask page by page, for good. */
 static void test_coro_guard_asks_again_after_a_shortage(void **state)
 {
@@ -408,9 +424,19 @@ static void test_coro_context_switch(void **state)
 	co_stacks_fini(&s);
 }
 
-/* A suspending call leaves nothing of itself on the stack: its last act is a jump to the switch. What code after the switch, or flags
- * that forbid such jumps, would cost, no other test would notice: a third cache line a task, and a mispredicted return each time. */
-#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(CO_UCONTEXT) && !CO_ASAN && !CO_TSAN
+/* A suspending call leaves nothing of itself on the stack: its last act is a jump to the switch. What code after the switch would cost no
+ * other test would notice: a third cache line a task, and a mispredicted return each time. The body here has no frame either. */
+#if defined(__x86_64__) && !defined(CO_UCONTEXT) && !CO_ASAN && !CO_TSAN
+__attribute__((noinline)) static char *frame(void)
+{
+	return __builtin_frame_address(0);
+}
+
+__attribute__((noinline)) static char *frame_of_the_last_call(void)
+{
+	return frame();
+}
+
 static struct co_future *parked_on;
 
 static int park(void *arg)
@@ -438,13 +464,15 @@ static int two_lines(void *arg)
 static void test_coro_context_parked_is_two_cache_lines(void **state)
 {
 	(void)state;
+	if (frame_of_the_last_call() != frame())
+		skip();         /* a build whose last calls are no jumps */
 	in_loop(two_lines);
 }
 #else
 static void test_coro_context_parked_is_two_cache_lines(void **state)
 {
 	(void)state;
-	skip();                 /* unoptimised, by another switch, or with more to do after it */
+	skip();                 /* by another switch, or with more to do after it */
 }
 #endif
 
@@ -459,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_coro_stack_crowd),
 		cmocka_unit_test(test_coro_stack_burst),
 		cmocka_unit_test(test_coro_stack_burst_guards),
+		cmocka_unit_test(test_coro_stack_is_read_by_lsan),
 		cmocka_unit_test(test_coro_guard_asks_again_after_a_shortage),
 		cmocka_unit_test(test_coro_pool_sizes),
 		cmocka_unit_test(test_coro_pool_reuse),
