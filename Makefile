@@ -139,7 +139,7 @@ check: ## every test, on a real Kafka and a real Redis
 	@B=$(B) PYTHON=$(PYTHON) tests/tools/check.sh
 proof: ## the long form of what check runs small
 	@etc/deps.sh build
-	@etc/deps.sh test
+	@etc/deps.sh proof
 	@$(MAKE) --no-print-directory -j2 all tests tools
 	@B=$(B) PYTHON=$(PYTHON) SMSTRACK_PROOF=1 tests/tools/check.sh
 bench: ## cost against floors and rivals: BENCH=http_path|capacity|classic|runtime

@@ -1,8 +1,9 @@
 #!/bin/sh
-# deps.sh build|test: names what this machine lacks to build and demo, or to test, and installs it.
+# deps.sh build|test|proof: names what this machine lacks to build and demo, to test, or to test in full, and installs it.
 #
 # Debian 12 and 13, from nothing but make and git. Quick and offline where nothing is missing. `test` comes on top of `build`, and
-# also puts Apache Kafka's jars in a cache. Other systems: it prints what is needed and goes on, pkg-config and the tests tell the rest.
+# also puts Apache Kafka's jars in a cache; `proof`, on top of that, brings another architecture's compiler and emulator. Other systems:
+# it prints what is needed and goes on, pkg-config and the tests tell the rest.
 set -eu
 
 KAFKA_VERSION=4.1.1
@@ -53,6 +54,15 @@ test_packages() {
 	redis-tools !redis-cli
 	universal-ctags !ctags
 	git !git
+	gdb !gdb
+	END
+}
+
+proof_packages() {
+	cat <<-'END'
+	gcc-aarch64-linux-gnu !aarch64-linux-gnu-gcc
+	libc6-dev-arm64-cross
+	qemu-user !qemu-aarch64
 	END
 }
 
@@ -156,13 +166,14 @@ case ${1-} in
 build)
 	ensure_packages build
 	;;
-test)
+test | proof)
 	ensure_packages build
 	ensure_packages test
 	ensure_kafka
+	[ "$1" = test ] || ensure_packages proof
 	;;
 *)
-	echo "usage: deps.sh build|test" >&2
+	echo "usage: deps.sh build|test|proof" >&2
 	exit 64
 	;;
 esac
