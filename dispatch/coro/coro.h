@@ -12,7 +12,7 @@
  * References: co_*_new() hands one to the caller, who drops it with co_unref(). Calls borrow: they take a reference of their own for as
  * long as they need one, and yours stays yours to drop; co_waitset_add() alone takes it over. A task that is not done is kept alive by
  * its loop. Futures end with their loop, so drop references before; queues and streams may outlive it, and so may what is embedded where
- * nobody waits for it.
+ * nobody waits for it: the end takes calls, timers and hooks out, so free none that is in.
  * Callbacks (timers, posts, libevent's) may do all but suspend. Signal handlers may do nothing here. After a fork() only the parent goes on.
  */
 #ifndef CORO_H

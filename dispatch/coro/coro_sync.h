@@ -50,7 +50,8 @@ typedef bool(co_ready_fn)(void *arg);
 int co_condition_wait_for(struct co_condition *c, co_ready_fn *ready, void *arg, int64_t deadline_us) MUST_CHECK;
 void co_condition_notify(struct co_condition *c, size_t n);     /* SIZE_MAX: all */
 
-/* asyncio.Barrier. wait [suspends] until `parties` wait: its place, 0 to parties - 1; -EPIPE: broken (BrokenBarrierError). */
+/* asyncio.Barrier. wait [suspends] until `parties` wait: its place, 0 to parties - 1; -EPIPE: broken (BrokenBarrierError). As in asyncio the
+ * place is how many waited as it came: where one has left, by cancel or deadline, two may have the same. */
 enum co_barrier_state { CO_BARRIER_FILLING = 1, CO_BARRIER_DRAINING, CO_BARRIER_RESETTING, CO_BARRIER_BROKEN };
 struct co_barrier {
 	struct co_lock lock;

@@ -136,6 +136,8 @@ void co_loop_abandon(struct co_loop *loop)
 	if (loop->offload != NULL)
 		co_offload_free(loop->offload);
 	drop_ready_posts(loop);
+	list_each(node, &loop->hooks)
+		list_remove(node);
 	co_mailbox_close(loop->mailbox);
 	co_poll_free(loop->poll);
 	co_mailbox_unref(loop->mailbox);
@@ -203,8 +205,11 @@ void co_turn_hook_add(struct co_turn_hook *hook, co_call_fn *fn, void *arg)
 
 void co_turn_hook_remove(struct co_turn_hook *hook)
 {
-	struct co_loop *loop = co_loop_get();
+	struct co_loop *loop;
 
+	if (list_empty(&hook->node))
+		return;
+	loop = co_loop_get();
 	if (loop->next_hook == &hook->node)
 		loop->next_hook = hook->node.next;
 	list_remove(&hook->node);
@@ -354,6 +359,11 @@ static void look_outside(struct co_loop *loop)
 	}
 	loop->look_item = loop->items_total;
 	loop->look_us = loop->read_us;
+}
+
+void co_loop_look_soon(struct co_loop *loop)
+{
+	loop->look_us = 0;
 }
 
 static bool must_look(const struct co_loop *loop)

@@ -23,11 +23,11 @@ static void job_free(struct co_offload_job *job)
 	mem_free(job);
 }
 
-/* On the loop's thread, or on the thread of the pool where the loop is gone. */
 static void on_end(void *arg)
 {
 	struct co_offload_job *job = arg;
 
+	co_loop_get()->n_offloads--;
 	if (job->wait != NULL) {
 		job->wait->over = true;
 		co_future_release(&job->wait->waiter.future, job->rc);
@@ -42,10 +42,8 @@ void co_offload_work(struct co_offload_job *job)
 
 	if (atomic_compare_exchange_strong(&job->state, &queued, CO_JOB_RUNNING))
 		job->rc = job->body(job->arg);
-	if (co_mailbox_send(m, &job->post) < 0) {
-		job->wait = NULL;
-		on_end(job);
-	}
+	if (co_mailbox_send(m, &job->post) < 0)
+		job_free(job);          /* the loop is gone, and whoever waited */
 	co_mailbox_unref(m);
 }
 
@@ -116,7 +114,6 @@ int co_offload(co_body_fn *body, void *arg, co_call_fn *release, int64_t deadlin
 	}
 	loop->n_offloads++;
 	rc = co_waiter_wait(&w.waiter, deadline_us, "offload");
-	loop->n_offloads--;
 	if (w.over)
 		return rc;
 	job->wait = NULL;

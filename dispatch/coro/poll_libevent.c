@@ -189,10 +189,13 @@ int co_poll_fd_wait(struct co_poll *p, int fd, short what, int64_t deadline_us)
 
 	if (rc < 0)
 		return rc;
+	if (deadline_us <= clock_mono_us())
+		co_loop_look_soon(co_loop_get());       /* what can be had at once is had: the look comes before the timer is due */
 	co_waiter_init(&w.waiter);
+	errno = 0;
 	if (event_assign(&w.event, p->base, fd, what & (EV_READ | EV_WRITE | EV_CLOSED), on_ready, &w) != 0 ||
 	    event_add(&w.event, NULL) != 0)
-		return -errno;
+		return errno > 0 ? -errno : -EAGAIN;    /* past 65,535 waiters of one descriptor libevent doesn't say why */
 	rc = co_waiter_wait(&w.waiter, deadline_us, "fd");
 	event_del(&w.event);
 	return rc;

@@ -103,7 +103,7 @@ struct co_loop {
 	uint64_t turns_total, switches_total, items_total;
 	bool look;                      /* this turn begins with a look outside */
 	uint64_t look_item;             /* items_total at the last one */
-	int64_t look_us;
+	int64_t look_us;                /* when; 0: one is asked for */
 	uint64_t next_reading;          /* items_total at which the clock is read next */
 	int64_t read_us;                /* when it was */
 	int64_t cpu_us, cpu_read_us;    /* the thread's CPU time, and when that was read */
@@ -114,7 +114,7 @@ struct co_loop {
 	struct co_marks *marks;         /* of stacks, if measured */
 	FILE *deadlock_out;             /* NULL: not looked for */
 	bool deadlocked;
-	unsigned n_offloads;            /* that tasks wait for */
+	unsigned n_offloads;            /* jobs whose end is still to come, awaited or not */
 	int64_t trim_us;                /* when stacks were trimmed last */
 	co_unretrieved_fn *on_unretrieved;
 	void *on_unretrieved_arg;
@@ -123,6 +123,7 @@ struct co_loop {
 /* loop.c */
 struct co_loop *co_loop_get(void);      /* this thread's; a thread without one is a bug */
 uint64_t co_loop_id(void);              /* this thread's loop's; 0: it has none */
+void co_loop_look_soon(struct co_loop *loop);   /* once this turn is done, whatever is ready */
 bool co_loop_lives(uint64_t id);        /* on whatever thread */
 
 static inline void co_item_init(struct co_item *item, enum co_item_kind kind)

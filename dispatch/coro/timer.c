@@ -65,8 +65,11 @@ static void take(struct co_timers *t, size_t i)
 		sift_down(t, i, last);
 }
 
+/* What was started outlives its loop as what is stopped. */
 void co_timers_fini(struct co_timers *t)
 {
+	for (size_t i = 0; i < t->n; i++)
+		t->heap[i].timer->slot = 0;
 	mem_free(t->heap);
 	*t = (struct co_timers){ 0 };
 }

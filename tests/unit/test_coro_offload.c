@@ -201,6 +201,51 @@ static void test_coro_offload_loop_ends(void **state)
 	assert_int_equal(expect_failures, 0);
 }
 
+struct left_body {
+	struct gate gate;
+	struct co_semaphore one;
+	struct co_timer timer;
+};
+
+static void lets_body_end(void *arg)
+{
+	struct left_body *l = arg;
+
+	gate_let(&l->gate, 1);
+}
+
+static void gives_back(void *arg)
+{
+	struct left_body *l = arg;
+
+	co_semaphore_release(&l->one);
+}
+
+static int holds_gate(void *arg)
+{
+	struct left_body *l = arg;
+
+	return hold(&l->gate);
+}
+
+/* Regression: with nobody waiting for the body any more, the loop took its sleep for a deadlock, though release() ends it. The body goes on
+ * only after a timer, so that it alone is left. */
+TEST(test_coro_offload_left_is_no_deadlock)
+{
+	struct left_body l;
+
+	gate_open(&l.gate);
+	co_semaphore_init(&l.one, 1);
+	co_timer_init(&l.timer, lets_body_end, &l);
+	co_loop_detect_deadlock(co_loop_current(), stderr);
+	EXPECT_INT(co_semaphore_acquire(&l.one, CLOCK_NEVER), 0);
+	EXPECT_INT(co_offload(holds_gate, &l, gives_back, co_in_ms(5)), -ETIMEDOUT);
+	EXPECT_INT(co_timer_start_ms(&l.timer, 1), 0);
+	EXPECT_INT(co_semaphore_acquire(&l.one, CLOCK_NEVER), 0);
+	gate_close(&l.gate);
+	return 0;
+}
+
 /* ---- descriptors ---- */
 
 TEST(test_coro_fd_wait)
@@ -216,6 +261,37 @@ TEST(test_coro_fd_wait)
 	EXPECT_INT(co_fd_wait(p[0], EV_READ, co_in_ms(1000)), EV_READ);
 	EXPECT_INT(read(p[0], &c, 1), 1);
 	EXPECT_INT(co_fd_wait(p[0], EV_READ, 1), -ETIMEDOUT);
+	close(p[0]);
+	close(p[1]);
+	return 0;
+}
+
+static int yields_until(void *arg)
+{
+	const bool *stop = arg;
+
+	while (!*stop)
+		co_yield();
+	return 0;
+}
+
+/* A deadline that is past takes what is ready, however busy the loop: looks outside are rationed, the timer was due before one came. */
+TEST(test_coro_fd_wait_past_deadline_beside_others)
+{
+	bool stop = false;
+	struct co_future *busy = spawn(yields_until, &stop);
+	int p[2], bad = 0;
+
+	CHECK(pipe2(p, O_CLOEXEC | O_NONBLOCK) == 0);
+	for (int i = 0; i < 10; i++)
+		bad += co_fd_wait(p[0], EV_READ, 1) != -ETIMEDOUT;
+	EXPECT_INT(write(p[1], "x", 1), 1);
+	for (int i = 0; i < 100; i++)
+		bad += co_fd_wait(p[0], EV_READ, i % 2 ? 1 : co_in_ms(0)) != EV_READ;
+	EXPECT_INT(bad, 0);
+	stop = true;
+	EXPECT_INT(co_await(busy), 0);
+	co_unref(busy);
 	close(p[0]);
 	close(p[1]);
 	return 0;
@@ -407,7 +483,9 @@ int main(void)
 		cmocka_unit_test(test_coro_offload_queued),
 		cmocka_unit_test(test_coro_offload_full),
 		cmocka_unit_test(test_coro_offload_loop_ends),
+		cmocka_unit_test(test_coro_offload_left_is_no_deadlock),
 		cmocka_unit_test(test_coro_fd_wait),
+		cmocka_unit_test(test_coro_fd_wait_past_deadline_beside_others),
 		cmocka_unit_test(test_coro_fd_wait_cancelled),
 		cmocka_unit_test(test_coro_fd_wait_bad),
 		cmocka_unit_test(test_coro_fd_wait_files),

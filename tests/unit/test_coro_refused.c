@@ -3,6 +3,7 @@
  * calls, each of which refuses when told to; guards by MADV_GUARD_INSTALL never are there, and few by mprotect(2) are allowed.
  */
 #include <dlfcn.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,7 +21,8 @@
 /* ---- the system ---- */
 
 /* How many calls still do, then one is refused; below zero: all do. */
-static atomic_int refuse_mmap, refuse_mprotect, refuse_thread, refuse_eventfd, refuse_timerfd, refuse_mutex, refuse_cond, refuse_fcntl;
+static atomic_int refuse_mmap, refuse_mprotect, refuse_thread, refuse_eventfd, refuse_timerfd, refuse_mutex, refuse_cond, refuse_fcntl,
+	refuse_event;
 
 enum { GUARD_INSTALL = 102, MAPS_MAX = 40, GUARDS_MAX = 18 };           /* 45 % of MAPS_MAX */
 
@@ -32,7 +34,7 @@ static bool refuses(atomic_int *left)
 static void refuse_nothing(void)
 {
 	atomic_int *all[] = { &refuse_mmap, &refuse_mprotect, &refuse_thread, &refuse_eventfd,
-			      &refuse_timerfd, &refuse_mutex, &refuse_cond, &refuse_fcntl };
+			      &refuse_timerfd, &refuse_mutex, &refuse_cond, &refuse_fcntl, &refuse_event };
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		atomic_store(all[i], -1);
@@ -128,6 +130,14 @@ int fcntl(int fd, int what, ...)
 	va_end(ap);
 	REFUSE(&refuse_fcntl, EBADF, -1);
 	return REAL(fcntl)(fd, what, arg);
+}
+
+/* As libevent refuses past 65,535 waiters of one descriptor: without a word in errno. */
+int event_add(struct event *ev, const struct timeval *timeout)
+{
+	if (refuses(&refuse_event))
+		return -1;
+	return REAL(event_add)(ev, timeout);
 }
 
 /* A system of few mappings. */
@@ -383,6 +393,21 @@ TEST(test_coro_refused_post)
 	return 0;
 }
 
+/* Regression: it was 0, which no `while ((rc = co_fd_wait(..)) >= 0)` leaves. */
+TEST(test_coro_refused_fd_wait)
+{
+	int p[2];
+
+	CHECK(pipe2(p, O_CLOEXEC) == 0);
+	errno = ENOENT;
+	atomic_store(&refuse_event, 0);
+	EXPECT_INT(co_fd_wait(p[1], EV_WRITE, CLOCK_NEVER), -EAGAIN);
+	EXPECT_INT(co_fd_wait(p[1], EV_WRITE, CLOCK_NEVER), EV_WRITE);
+	close(p[0]);
+	close(p[1]);
+	return 0;
+}
+
 static int calm(void **state)
 {
 	(void)state;
@@ -405,6 +430,7 @@ int main(void)
 		ALONE(test_coro_refused_end_of_a_body),
 		ALONE(test_coro_refused_watchdog),
 		ALONE(test_coro_refused_post),
+		ALONE(test_coro_refused_fd_wait),
 	};
 
 	refuse_nothing();

@@ -1,4 +1,5 @@
-/* dispatch/coro/loop.c: how a program ends: co_loop_cancel_all() leaves nobody and hangs for nobody. */
+/* dispatch/coro/loop.c: how a program ends: co_loop_cancel_all() leaves nobody and hangs for nobody, and what is embedded
+ * outlives its loop. */
 #include <unistd.h>
 
 #include "tests/unit/test_coro.h"
@@ -263,6 +264,65 @@ static void test_coro_run_cancel_all_leaves_none(void **state)
 	assert_int_equal(expect_failures, 0);
 }
 
+static void never(void *arg)
+{
+	(void)arg;
+	expect_failures++;
+}
+
+struct embedded {
+	struct co_timer timer;
+	struct co_turn_hook hook;
+	struct co_call call;
+};
+
+static int starts_all(void *arg)
+{
+	struct embedded *e = arg;
+
+	co_timer_init(&e->timer, never, NULL);
+	co_call_init(&e->call, never, NULL);
+	EXPECT_INT(co_timer_start_ms(&e->timer, 100000), 0);
+	co_call_soon(&e->call);
+	co_turn_hook_add(&e->hook, never, NULL);
+	return 0;
+}
+
+static void stop_all(struct embedded *e)
+{
+	EXPECT(!co_timer_started(&e->timer));
+	co_timer_stop(&e->timer);
+	co_call_cancel(&e->call);
+	co_turn_hook_remove(&e->hook);
+}
+
+/* As a handle of asyncio's that is cancelled when the loop is closed: nothing, without a loop and in the next one, which loses nothing. */
+static void test_coro_run_embedded_outlives_its_loop(void **state)
+{
+	(void)state;
+	expect_failures = 0;
+	for (int next = 0; next < 2; next++) {
+		struct co_loop *loop = co_loop_new();
+		struct embedded old, young;
+
+		assert_non_null(loop);
+		EXPECT_INT(starts_all(&old), 0);
+		co_loop_free(loop);
+		if (!next)
+			stop_all(&old);
+		loop = co_loop_new();
+		assert_non_null(loop);
+		EXPECT_INT(starts_all(&young), 0);
+		if (next)
+			stop_all(&old);
+		EXPECT(co_timer_started(&young.timer));
+		co_timer_stop(&young.timer);
+		co_loop_free(loop);
+		stop_all(&young);
+	}
+	assert_int_equal(expect_failures, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_coro_run_cancel_all_of_a_family),
 		cmocka_unit_test(test_coro_run_cancel_all_callbacks),
 		cmocka_unit_test(test_coro_run_cancel_all_leaves_none),
+		cmocka_unit_test(test_coro_run_embedded_outlives_its_loop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
