@@ -7,7 +7,8 @@
 
 enum { SENDS = 5 };
 
-static int n_committed;
+static int n_begun, n_committed;
+static struct co_event second_begun, second_committed;
 
 static int send_one(void *arg)
 {
@@ -18,11 +19,14 @@ static int send_one(void *arg)
 
 static int commit(void *arg)
 {
-	int rc = co_sleep_ms(20);
+	int rc;
 
 	(void)arg;
-	if (rc == 0)
-		n_committed++;
+	if (++n_begun == 2)
+		co_event_set(&second_begun);
+	rc = co_sleep_ms(20);
+	if (rc == 0 && ++n_committed == 2)
+		co_event_set(&second_committed);
 	return rc;
 }
 
@@ -54,6 +58,8 @@ static int deliver(void *arg)
 	int rc;
 
 	(void)arg;
+	co_event_init(&second_begun);
+	co_event_init(&second_committed);
 	for (int i = 0; i < SENDS; i++)
 		if ((sends[i] = co_task_new(send_one, &number[i], "send %d", i)) == NULL)
 			return -ENOMEM;
@@ -61,11 +67,11 @@ static int deliver(void *arg)
 	t = ends != NULL ? co_task_new(tracker, ends, "tracker") : NULL;
 	if (t == NULL)
 		return -ENOMEM;
-	rc = co_sleep_ms(35);                   /* the second commit is under way */
+	rc = co_event_wait(&second_begun, CLOCK_NEVER);
 	co_cancel(t);
 	printf("tracker: %s\n", co_await(t) == -ECANCELED ? "cancelled" : "done");
 	if (rc == 0)
-		rc = co_sleep_ms(40);
+		rc = co_event_wait(&second_committed, CLOCK_NEVER);
 	printf("%d committed\n", n_committed);
 	for (int i = 0; i < SENDS; i++)
 		co_unref(sends[i]);
